@@ -1,0 +1,85 @@
+"""One run of one tool in a process of its own: wall time, CPU time and peak memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+CONTRACT = HERE.parent / "examples" / "contracts" / "consolidated-trades.yaml"
+TOOLS = ("tapehouse", "duckdb", "polars", "pandas")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """`cpu_seconds` is user and system time of the process and of all it waited for; `rss_peak_bytes` that of the
+    largest single process among them.
+    """
+
+    tool: str
+    wall_seconds: float
+    cpu_seconds: float
+    rss_peak_bytes: int
+    counts: dict[str, Any]
+
+
+class ToolError(RuntimeError):
+    """A tool ended with an error; the text holds the end of what it wrote to standard error."""
+
+
+def command(tool: str, source: Path, out: Path) -> list[str]:
+    """The command line of the reference job in `tool`, reading folder `source` and writing folder `out`."""
+    if tool != "tapehouse":
+        return [sys.executable, str(HERE / "reference_job" / f"{tool}_job.py"), str(source), str(out)]
+    files = [str(path) for path in sorted(source.glob("trades_*.csv"))]
+    reference = ["--reference", str(source / "ref.csv"), "--lake", str(out), "--json"]
+    return [str(Path(sys.executable).parent / "tapehouse"), "run", str(CONTRACT), *files, *reference]
+
+
+def limit_cpus(cpus: int) -> None:
+    """Keep this process and its children on `cpus` processors, so that no tool uses more than another."""
+    allowed = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, allowed[:cpus])
+    os.environ["POLARS_MAX_THREADS"] = str(cpus)
+
+
+def measure(tool: str, source: Path, out: Path) -> Sample:
+    """Run the job once into an empty `out`. Raises ToolError on a non-zero exit."""
+    shutil.rmtree(out, ignore_errors=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    printed, errors = out.with_name(out.name + ".stdout"), out.with_name(out.name + ".stderr")
+    os.sync()  # the last tool's dirty pages are not this one's work
+    with printed.open("wb") as stdout, errors.open("wb") as stderr:
+        start = time.perf_counter()
+        process = subprocess.Popen(command(tool, source, out), stdout=stdout, stderr=stderr)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise ToolError(f"{tool} ended with {process.returncode}: {errors.read_text()[-2_000:]}")
+    counts = json.loads(printed.read_text())
+    return Sample(tool, wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, counts)
+
+
+def machine() -> dict[str, Any]:
+    """What a reader needs to weigh the numbers: processor, processors allowed, versions."""
+    from importlib.metadata import version
+
+    model = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        "unknown",
+    )
+    packages = ("tapehouse", "polars", "duckdb", "pandas", "pyarrow")
+    return {
+        "processor": model,
+        "cpus": len(os.sched_getaffinity(0)),
+        "python": sys.version.split()[0],
+        "versions": {name: version(name) for name in packages},
+    }

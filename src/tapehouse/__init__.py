@@ -1,0 +1,3 @@
+"""Tapehouse: one written contract in, an audited lake out."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,86 @@
+"""The part of a stream that is being looked at: blocks of bytes that begin at a record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tapehouse.feeds.streams import Stream
+
+# What is kept of a record too long to be held.
+RAW_BYTES_MAX = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A record that was passed over: its first bytes, its length, and the bytes passed including its line end."""
+
+    raw: bytes
+    length: int
+    passed: int
+
+
+class Window:
+    """Moves over `stream` in steps of about `size` bytes."""
+
+    def __init__(self, stream: Stream, size: int) -> None:
+        self._stream = stream
+        self._size = size
+        self._kept = b""
+        self._ahead: bytes | None = None
+        self._ahead_is_last = False
+        self._all_read = False
+        self._done = False
+
+    def advance(self) -> tuple[bytes, bool] | None:
+        """The next block, beginning with what was kept, and whether it is the last; None after the last."""
+        if self._done:
+            return None
+        data = self._read()
+        data, self._kept = self._kept + data if self._kept else data, b""
+        self._done = self._all_read
+        return data, self._done
+
+    def prefetch(self) -> None:
+        """Read the block after this one now; for moments when another thread has the work."""
+        if not self._all_read and self._ahead is None:
+            self._ahead, self._ahead_is_last = self._stream.read_block(self._size)
+
+    def _read(self) -> bytes:
+        if self._ahead is not None:
+            data, self._all_read, self._ahead = self._ahead, self._ahead_is_last, None
+        elif self._all_read:
+            data = b""
+        else:
+            data, self._all_read = self._stream.read_block(self._size)
+        return data
+
+    def keep(self, rest: bytes) -> None:
+        """Put an incomplete record back, to be the beginning of the next block."""
+        self._kept = rest
+
+    def skip_record(self, start: bytes) -> Skipped:
+        """Pass to the end of the line that begins with `start`, holding one block at a time."""
+        length, chunk = 0, start
+        while (cut := _line_end(chunk)) < 0 and not self._all_read:
+            length += len(chunk)
+            chunk = self._read()
+        if cut < 0:
+            return Skipped(start[:RAW_BYTES_MAX], length + len(chunk), length + len(chunk))
+        following = chunk[cut : cut + 2]
+        if following == b"\r" and not self._all_read:
+            chunk += self._read()
+            following = chunk[cut : cut + 2]
+        size = 2 if following == b"\r\n" else 1
+        self._kept = chunk[cut + size :]
+        # A chunk shorter than what is kept of the raw bytes may hold the rest of them.
+        raw = start if length else start[:cut]
+        if length and len(raw) < RAW_BYTES_MAX:
+            raw += chunk[:cut]
+        return Skipped(raw[:RAW_BYTES_MAX], length + cut, length + cut + size)
+
+
+def _line_end(data: bytes) -> int:
+    """Position of the first line feed or carriage return; negative if there is none."""
+    feed = data.find(b"\n")
+    back = data.find(b"\r", 0, feed if feed >= 0 else len(data))
+    return back if back >= 0 else feed

@@ -1,0 +1,112 @@
+"""One slice through the kernel: parse, judge, and part the rows by what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from tapehouse.contracts.model import Contract
+from tapehouse.kernel.compile import Compiler
+from tapehouse.kernel.fingerprint import Tally, tally
+from tapehouse.kernel.parse import FAILED, parse
+from tapehouse.kernel.profile import Profile, profile
+from tapehouse.kernel.types import Typer
+from tapehouse.kernel.verdict import Judge, JudgeState
+
+UNPLACED = "_unplaced"
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Records of one slice as a feed hands them over: see `feeds.base.Slice` for the fields' meaning.
+
+    `only` restricts what is taken to these record numbers; the others are seen by rules that look around, and then
+    left alone. It is how quarantined rows are judged again in their own surroundings.
+    """
+
+    frame: pl.DataFrame
+    rows: npt.NDArray[np.int64]
+    failed: Mapping[str, pl.Series]
+    batch: int
+    captures: Mapping[str, str]
+    only: npt.NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refined:
+    """What a slice became. `good` holds canonical columns, `_batch`, `_row`, `_flags`; `rejected` the annotated rows
+    that broke a rejecting rule, at `positions` of the slice's frame; `filtered` were not asked for by the contract.
+    `taken` tallies all rows that entered.
+    """
+
+    good: pl.DataFrame
+    rejected: pl.DataFrame
+    positions: npt.NDArray[np.int64]
+    taken: Tally
+    rejected_tally: Tally
+    filtered_tally: Tally
+    profile: Profile
+
+
+def refine(
+    contract: Contract, judge: Judge, state: JudgeState, records: Records, salts: npt.NDArray[np.uint64]
+) -> Refined:
+    """Judge one slice. `state` carries windows from the batch's earlier slices and is updated.
+
+    A row whose event time is null cannot be placed in a partition: it is rejected even if no rule says so.
+    """
+    parsed = parse(contract, records.frame, records.failed, records.captures).with_columns(
+        pl.lit(records.batch, pl.UInt32).alias("_batch"), pl.Series("_row", records.rows)
+    )
+    annotated = judge.verdict(judge.annotate(parsed, state))
+    if records.only is not None:
+        annotated = annotated.filter(pl.Series(np.isin(records.rows, records.only)))
+    taken = tally(annotated, contract.columns, salts)
+    kept, filtered = _filter(contract, annotated)
+    broken = kept.get_column("_broken")
+    rejecting = (broken & judge.reject_mask) != 0
+    unplaced = kept.get_column(contract.event_time.name).is_null()
+    bad = rejecting | unplaced
+    rejected = kept.filter(bad).with_columns((~rejecting).filter(bad).alias(UNPLACED))
+    positions = np.searchsorted(records.rows, rejected.get_column("_row").to_numpy())
+    return Refined(
+        good=_good(contract, judge, kept, bad),
+        rejected=rejected.with_columns(_texts(records.frame, rejected, positions)),
+        positions=positions,
+        taken=taken,
+        rejected_tally=tally(rejected, contract.columns, salts),
+        filtered_tally=tally(filtered, contract.columns, salts),
+        profile=profile(contract, kept),
+    )
+
+
+def _texts(given: pl.DataFrame, rejected: pl.DataFrame, positions: npt.NDArray[np.int64]) -> list[pl.Series]:
+    """What was written where a value was refused, as `_text_<column>`, for the reasons."""
+    names = [name.removeprefix(FAILED) for name in rejected.columns if name.startswith(FAILED)]
+    return [
+        given.get_column(name)[positions].alias(f"_text_{name}")
+        for name in names
+        if given.schema.get(name) == pl.String
+    ]
+
+
+def _filter(contract: Contract, annotated: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows the contract asks for, and the others. A row whose filter is null is judged, not dropped."""
+    if contract.filter is None:
+        return annotated, annotated.clear()
+    wanted = Compiler(Typer(contract), {}, annotated.columns).compile(contract.filter).fill_null(value=True)
+    return annotated.filter(wanted), annotated.filter(~wanted)
+
+
+def _good(contract: Contract, judge: Judge, kept: pl.DataFrame, bad: pl.Series) -> pl.DataFrame:
+    """Curated-to-be rows: canonical columns and metadata only."""
+    names = [column.name for column in contract.columns]
+    flags = (pl.col("_broken") & judge.warn_mask).cast(pl.Int64).alias("_flags")
+    rows = kept if not bad.any() else kept.filter(~bad)
+    return rows.select(*names, "_batch", "_row", flags)
+
+

@@ -1,0 +1,7 @@
+"""The lake on local disk: a folder with a catalogue, Iceberg tables, landed bytes and a redo log.
+
+What may live here: storage and nothing else. No rule, no contract logic, no run. `home` is the folder and its lock,
+`raw` the landed bytes, `spec` what a run hands over, `publish` the only way into a table, `table` and `read` the way
+out, `files` Parquet, `query` SQL, and `compact`, `expire`, `orphans` the upkeep. Everything that needs pyiceberg sits
+in `iceberg` and is imported when first used: importing it takes most of a second, which a run overlaps with reading.
+"""

@@ -1,0 +1,261 @@
+"""The lake's folder: opening it, its one writer's lock, the spill of running runs, and its tables by name."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tapehouse.errors import LakeError
+from tapehouse.lake import disk, journal, spill
+from tapehouse.lake.raw import RawStore
+from tapehouse.lake.spec import TableSpec, check_run_id, data_file, written_by
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog.sql import SqlCatalog
+
+    from tapehouse.lake.table import LakeTable
+
+_MARKER = "lake.json"
+_FORMAT = 1
+_FOLDERS = ("warehouse", "raw", "journal", "staging", "stopped")
+
+
+class Lake:
+    """An open lake. Opening is cheap; the catalogue is opened (and pyiceberg imported) when a table is first needed."""
+
+    def __init__(self, root: Path, *, read_only: bool) -> None:
+        self.root = root
+        self.read_only = read_only
+        self.warehouse = root / "warehouse"
+        self.journal = root / "journal"
+        self.stopped = root / "stopped"
+        self.raw = RawStore(root / "raw")
+        self._catalog: SqlCatalog | None = None
+        self._opening = threading.Lock()
+        self._owner = threading.RLock()
+        self._depth = 0
+
+    @classmethod
+    def open(cls, root: Path | str, *, create: bool = True, read_only: bool = False) -> Lake:
+        """Open the lake in `root`, making it when `create` and the folder is absent or empty.
+
+        Raises LakeError when the folder is something else, cannot be written (unless `read_only`), or was made by a
+        newer version.
+        """
+        folder = Path(root).expanduser().absolute()
+        with disk.guarded("opening the lake", folder):
+            if not (folder / _MARKER).is_file():
+                _make(folder, create=create and not read_only)
+            _check_format(folder)
+            if not read_only:
+                os.close(os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
+        return cls(folder, read_only=read_only)
+
+    @contextmanager
+    def lock(self, *, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+        """Hold the lake's writer lock: one writer per lake, across processes and threads.
+
+        Blocks until it is free; `waiting` is called once if it is not. The same thread may nest it. The kernel
+        releases it when the process dies.
+        """
+        self.require_writable()
+        if not self._owner.acquire(blocking=False):
+            if waiting is not None:
+                waiting()
+                waiting = None
+            self._owner.acquire()
+        try:
+            if self._depth:
+                self._depth += 1
+                try:
+                    yield
+                finally:
+                    self._depth -= 1
+                return
+            with disk.guarded("locking the lake", self.root):
+                descriptor = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                _flock(descriptor, waiting)
+                self._depth = 1
+                yield
+            finally:
+                self._depth = 0
+                os.close(descriptor)
+        finally:
+            self._owner.release()
+
+    def require_lock(self) -> None:
+        """LakeError unless this process holds the writer lock."""
+        if not self._depth:
+            raise LakeError("the lake's lock is not held", fix="write inside `with lake.lock():`")
+
+    def require_writable(self) -> None:
+        """LakeError for a lake opened read-only."""
+        if self.read_only:
+            raise disk.NotWritableError(f"the lake {self.root} was opened read-only", fix="open it without read_only")
+
+    @contextmanager
+    def staging(self, run_id: str) -> Iterator[Path]:
+        """A folder for the run's spill, removed at the end; while it lasts, the run counts as alive.
+
+        When the block fails, data files of the run that no journal and no snapshot names are removed as well.
+        """
+        self.require_writable()
+        folder = self.root / "staging" / check_run_id(run_id)
+        with disk.guarded("making the run's spill folder", folder):
+            descriptor = spill.own(folder)
+        try:
+            yield folder
+        except BaseException:
+            self.discard(run_id)
+            raise
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(descriptor)
+
+    def data_file(self, spec: TableSpec, label: str, run_id: str, number: int) -> Path:
+        """Path for a new data file, its folder made: `warehouse/NAMESPACE/TABLE/data/LABEL/RUNID-NNNNN.parquet`.
+
+        LakeError if it exists: data files are never written twice, a snapshot may hold the first.
+        """
+        path = data_file(self.warehouse, spec, label, run_id, number)
+        if path.exists():
+            raise LakeError(
+                f"{path} exists: run id {run_id} was used before", fix="use a fresh run id, or discard the run"
+            )
+        with disk.guarded("making a partition folder", path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def discard(self, run_id: str) -> list[Path]:
+        """Remove the run's data files that nothing names, unless its journal is pending; returns them."""
+        if journal.path_of(self.journal, run_id).exists():
+            return []
+        removed = []
+        for folder in self.warehouse.glob("*/*/data"):
+            found = [path for path in folder.glob(f"**/{run_id}-*.parquet") if written_by(path, run_id)]
+            table = self.table(folder.parent.parent.name, folder.parent.name) if found else None
+            named = table.named_data_files() if table is not None else set()
+            for path in found:
+                if path not in named:
+                    path.unlink(missing_ok=True)
+                    removed.append(path)
+        return removed
+
+    def dead_runs(self) -> list[str]:
+        """Runs whose spill is left over from a process that died."""
+        return [name for name, alive in self._spills() if not alive]
+
+    def live_runs(self) -> list[str]:
+        """Runs now at work, in this process or another."""
+        return [name for name, alive in self._spills() if alive]
+
+    def warm(self) -> None:
+        """Start importing pyiceberg and opening the catalogue in the background; trouble shows at first use."""
+
+        def work() -> None:
+            with suppress(Exception):
+                from tapehouse.lake import publish as _publish  # noqa: F401
+                from tapehouse.lake.iceberg import commits as _commits  # noqa: F401
+
+                if not self.read_only:
+                    _ = self.catalog
+
+        threading.Thread(target=work, name="tapehouse-lake-warm", daemon=True).start()
+
+    @property
+    def catalog(self) -> SqlCatalog:
+        """The open catalogue."""
+        with self._opening:
+            if self._catalog is None:
+                from tapehouse.lake.iceberg.catalogue import open_catalog
+
+                self._catalog = open_catalog(self.root, read_only=self.read_only)
+            return self._catalog
+
+    def names(self) -> list[str]:
+        """`namespace.table` of every table, sorted; does not import pyiceberg."""
+        path = self.root / "catalog.db"
+        if not path.exists():
+            return []
+        with (
+            disk.guarded("reading the catalogue", path),
+            closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db,
+        ):
+            try:
+                rows = db.execute(
+                    "SELECT table_namespace || '.' || table_name FROM iceberg_tables ORDER BY 1"
+                ).fetchall()
+            except sqlite3.OperationalError as error:
+                if "no such table" in str(error):  # a process died between making the file and its tables
+                    return []
+                raise
+        return [name for (name,) in rows]
+
+    def table(self, namespace: str, name: str) -> LakeTable | None:
+        """The table as it is now, or None when there is none."""
+        if f"{namespace}.{name}" not in self.names():
+            return None
+        from tapehouse.lake.table import LakeTable
+
+        with disk.guarded("loading a table", self.warehouse / namespace / name):
+            return LakeTable(self, self.catalog.load_table((namespace, name)))
+
+    def tables(self) -> list[LakeTable]:
+        """Every table as it is now, by name."""
+        found = (self.table(*identifier.split(".", 1)) for identifier in self.names())
+        return [table for table in found if table is not None]
+
+    def _spills(self) -> list[tuple[str, bool]]:
+        folder = self.root / "staging"
+        names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        return [(name, spill.is_owned(folder / name)) for name in names]
+
+    def __repr__(self) -> str:
+        return f"Lake({str(self.root)!r}{', read_only=True' if self.read_only else ''})"
+
+
+def _make(folder: Path, *, create: bool) -> None:
+    if not create:
+        raise LakeError(f"no lake in {folder}", fix="check the path; a run or `tapehouse run --lake` makes a lake")
+    if folder.exists() and not (folder.is_dir() and _half_made(folder)):
+        if (folder / _MARKER).is_file():
+            return  # another process was making it just now
+        raise LakeError(f"{folder} is not a lake and not empty", fix="point to a lake, or to an absent or empty folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in _FOLDERS:
+        (folder / name).mkdir(exist_ok=True)
+    # The marker comes last: a folder that has it is complete.
+    disk.write_atomic(folder / _MARKER, json.dumps({"format": _FORMAT}).encode())
+
+
+def _half_made(folder: Path) -> bool:
+    """Nothing visible in it, or only our own empty folders: a process died while making the lake."""
+    entries = [path for path in folder.iterdir() if path.name[0] != "."]
+    return all(path.name in _FOLDERS and path.is_dir() and not any(path.iterdir()) for path in entries)
+
+
+def _check_format(folder: Path) -> None:
+    try:
+        found = json.loads((folder / _MARKER).read_bytes())["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise LakeError(f"{folder / _MARKER} is damaged", fix=f'write {{"format": {_FORMAT}}} into it') from error
+    if found != _FORMAT:
+        raise LakeError(f"{folder} has lake format {found}; this version knows {_FORMAT}", fix="upgrade Tapehouse")
+
+
+def _flock(descriptor: int, waiting: Callable[[], None] | None) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if waiting is not None:
+            waiting()
+        fcntl.flock(descriptor, fcntl.LOCK_EX)

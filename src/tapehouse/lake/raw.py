@@ -1,0 +1,141 @@
+"""Landed bytes, kept under the sha256 of their content: the same delivery twice is one file (I3)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tapehouse.errors import FeedError, LakeError
+from tapehouse.lake import disk
+
+_CHUNK = 4 << 20
+_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """One landed unit: `path` in the lake holds the untouched bytes (`size` of them), `digest` is their sha256 in hex,
+    `origin` the path it was delivered under.
+    """
+
+    path: Path
+    digest: str
+    origin: str
+    size: int
+
+
+class RawStore:
+    """Content-addressed folder: `ab/abcdef...`, files read-only."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._sizes: set[int] | None = None
+
+    def path(self, digest: str) -> Path:
+        """Where the bytes with that digest lie, whether or not they are there."""
+        if not _DIGEST.match(digest):
+            raise LakeError(f"{digest!r} is not a sha256 in hex (64 digits 0-9 a-f)")
+        return self.root / digest[:2] / digest
+
+    def has(self, digest: str) -> bool:
+        """Whether the bytes are in the lake."""
+        return self.path(digest).is_file()
+
+    def digest(self, source: Path) -> str:
+        """The sha256 of a file anywhere, without landing it."""
+        with _readable(source), source.open("rb", buffering=0) as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+
+    def verify(self, digest: str) -> bool:
+        """Whether the landed bytes are there and still have that digest."""
+        return self.has(digest) and self.digest(self.path(digest)) == digest
+
+    def land(self, source: Path) -> Landed:
+        """Bring a file into the lake; nothing is copied when its content already is there.
+
+        One pass hashes and copies. Only when some landed file has the same size, so that the content may be here
+        already, is the digest taken first.
+        """
+        with _readable(source):
+            size = source.stat().st_size
+        if size in self._known_sizes():
+            digest = self.digest(source)
+            if self.has(digest):
+                return Landed(self.path(digest), digest, str(source), size)
+        return self._copy(source)
+
+    def digests(self) -> list[str]:
+        """Every landed digest, sorted."""
+        return sorted(path.name for path in self.root.glob("??/*") if _DIGEST.match(path.name))
+
+    def _copy(self, source: Path) -> Landed:
+        temporary = self.root / f".landing-{os.getpid()}-{uuid.uuid4().hex}"
+        with disk.guarded("landing input", self.root):
+            try:
+                digest, size = self._stream(source, temporary)
+                target = self.path(digest)
+                if not target.exists():
+                    target.parent.mkdir(exist_ok=True)
+                    temporary.chmod(0o444)
+                    temporary.replace(target)
+                    disk.sync_folder(target.parent)
+                    disk.sync_folder(self.root)
+            finally:
+                with suppress(OSError):
+                    temporary.unlink(missing_ok=True)
+        self._known_sizes().add(size)
+        return Landed(target, digest, str(source), size)
+
+    def _stream(self, source: Path, target: Path) -> tuple[str, int]:
+        """Copy and hash in one pass, hashing each chunk while it is being written (both release the interpreter)."""
+        hasher, size, buffer = hashlib.sha256(), 0, memoryview(bytearray(_CHUNK))
+        with ThreadPoolExecutor(max_workers=1) as pool, target.open("xb", buffering=0) as out:
+            with _readable(source):
+                stream = source.open("rb", buffering=0)
+            with stream:
+                while True:
+                    with _readable(source):
+                        read = stream.readinto(buffer)
+                    if not read:
+                        break
+                    chunk = buffer[:read]
+                    hashed = pool.submit(hasher.update, chunk)
+                    _write_all(out.write, chunk)
+                    hashed.result()
+                    size += read
+            os.fsync(out.fileno())
+        return hasher.hexdigest(), size
+
+    def _known_sizes(self) -> set[int]:
+        if self._sizes is None:
+            folders = [entry.path for entry in os.scandir(self.root) if entry.is_dir()] if self.root.is_dir() else []
+            self._sizes = {entry.stat().st_size for folder in folders for entry in os.scandir(folder)}
+        return self._sizes
+
+
+def _write_all(write: Callable[[memoryview], int | None], chunk: memoryview) -> None:
+    """An unbuffered write may take only a part."""
+    while chunk:
+        chunk = chunk[write(chunk) or 0 :]
+
+
+class _readable:  # noqa: N801  (reads as a statement)
+    """Turns failure to read a delivered file into FeedError: the sender's move, not the operator's."""
+
+    def __init__(self, source: Path) -> None:
+        self.source = source
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            reason = error.strerror or str(error)
+            raise FeedError(reason, path=str(self.source), fix="check that the file exists and is readable") from error

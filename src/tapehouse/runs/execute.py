@@ -1,0 +1,287 @@
+"""The one way a run goes, whatever asked for it: judge without the lock, then settle and publish under it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from tapehouse.contracts.model import Contract
+from tapehouse.engines.embedded import Selection, salts_of
+from tapehouse.errors import ProofError
+from tapehouse.feeds.base import BatchSource
+from tapehouse.kernel.fingerprint import Tally, tally_by_batch
+from tapehouse.kernel.profile import Profile, add_counts
+from tapehouse.kernel.verdict import Judge
+from tapehouse.lake.files import stage_rows
+from tapehouse.lake.home import Lake
+from tapehouse.lake.publish import recover
+from tapehouse.lake.spec import Staged
+from tapehouse.reference import References
+from tapehouse.runs.batches import known_digests
+from tapehouse.runs.budgets import by_severity, exceeded
+from tapehouse.runs.checks import BatchChecks, check_batches
+from tapehouse.runs.collect import Collected, collect, leaving_rows
+from tapehouse.runs.context import Clock, Progress, new_run_id
+from tapehouse.runs.contracts import keep_contract
+from tapehouse.runs.keys import Duplicates, find_duplicates
+from tapehouse.runs.proof import Proof
+from tapehouse.runs.publication import Settled, publish_run, record_stopped
+from tapehouse.runs.published import PublishedRows
+from tapehouse.runs.records import mark_rows
+from tapehouse.runs.result import BatchResult, RunResult, Status
+from tapehouse.runs.tables import MARKS
+from tapehouse.runs.write import WriteJob, Written, write_partitions
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What is to be taken. `replaced` are batches whose published rows the run supersedes (backfill); `only` selects
+    quarantined records (replay); `skipped` are inputs that the lake holds already; a `dry_run`
+    judges and publishes nothing.
+    """
+
+    kind: str
+    sources: Iterable[BatchSource]
+    replaced: frozenset[str] = frozenset()
+    only: Selection | None = None
+    skipped: list[str] = field(default_factory=list)
+    dry_run: bool = False
+
+    @property
+    def again(self) -> bool:
+        """Whether batches that the lake holds are meant."""
+        return self.kind != "run"
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A run in progress."""
+
+    contract: Contract
+    lake: Lake
+    intake: Intake
+    references: Mapping[str, str]
+    progress: Progress
+    run_id: str
+    clock: Clock
+
+
+def execute(
+    contract: Contract, lake: Lake, intake: Intake, references: Mapping[str, Path], progress: Progress
+) -> RunResult:
+    """Judge, settle, prove, publish. The lake is unchanged unless the result says PUBLISHED."""
+    clock = Clock()
+    loaded = References.load(contract, references, base=Path(contract.source).parent)
+    judge = Judge(contract, loaded)
+    keep_contract(lake, contract)
+    this = _Run(contract, lake, intake, loaded.versions(), progress, new_run_id(clock.started), clock)
+    with lake.staging(this.run_id) as folder:
+        collected = collect(contract, judge, intake.sources, folder, progress, intake.only)
+        with lake.lock(waiting=lambda: progress.stage("wait")):
+            recover(lake)
+            _drop_published(this, collected)
+            if not collected.totals:
+                return _nothing(this)
+            return _settle(this, collected)
+
+
+def _drop_published(this: _Run, collected: Collected) -> None:
+    """Another run may have published some of the batches since this one started (I3)."""
+    if this.intake.again:
+        return
+    known = known_digests(this.lake, this.contract)
+    late = [ordinal for ordinal, source in enumerate(collected.sources) if source.digest in known]
+    if late:
+        this.intake.skipped.extend(collected.sources[ordinal].origin for ordinal in late)
+        collected.drop(late)
+
+
+def _nothing(this: _Run) -> RunResult:
+    return RunResult(
+        run_id=this.run_id,
+        kind=this.intake.kind,
+        status=Status.NOTHING,
+        contract=this.contract.name,
+        contract_version=this.contract.version,
+        lake=this.lake.root,
+        proof=Proof(0, 0, Tally()),
+        seconds=this.clock.seconds(),
+        skipped=tuple(this.intake.skipped),
+        references=this.references,
+    )
+
+
+def _settle(this: _Run, collected: Collected) -> RunResult:
+    """Dedupe, check budgets, write, prove, publish. Holds the lake's lock."""
+    digests = [source.digest for source in collected.sources]
+    published = PublishedRows(this.lake, this.contract, this.intake.replaced)
+    this.progress.stage("dedupe")
+    duplicates = find_duplicates(this.contract, collected.stage, digests, _near(published, collected))
+    checks = check_batches(this.lake, this.contract, collected, this.clock) if not this.intake.again else BatchChecks()
+    stopped = _reasons_to_stop(this, collected, checks)
+    if stopped:
+        result = _result(this, collected, _withheld(this, collected), Status.STOPPED, checks, tuple(stopped))
+        return record_stopped(this.lake, this.contract, result, collected, this.clock)
+    if this.intake.dry_run:
+        return _result(this, collected, _withheld(this, collected), Status.PREVIEW, checks, ())
+    marks = _marks(this, collected, duplicates)
+    this.progress.stage("write")
+    written = write_partitions(_write_job(this, collected, digests, published, duplicates), collected.stage)
+    proofs = _proofs(collected, written)
+    result = _result(this, collected, proofs, Status.PUBLISHED, checks, ())
+    if not result.proof.closed:
+        gaps = "; ".join(result.proof.gaps())
+        raise ProofError(
+            f"rows are unaccounted for: {gaps}", fix="nothing was published; please report this with the contract"
+        )
+    this.progress.stage("publish")
+    settled = Settled(result, written, duplicates, collected, this.clock, profile_of(collected), marks)
+    return publish_run(this.lake, this.contract, settled)
+
+
+def _marks(this: _Run, collected: Collected, duplicates: Duplicates | None) -> tuple[Staged, ...]:
+    """What becomes of each replayed record that leaves quarantine."""
+    if this.intake.only is None:
+        return ()
+    at, name = this.clock.started, this.contract.name
+    leaving = leaving_rows(collected, this.intake.only, duplicates)
+    rows = [mark_rows(name, this.run_id, at, group, mark, "") for mark, group in leaving.items() if group.height]
+    return (stage_rows(this.lake, MARKS, pa.concat_tables(rows), this.run_id),) if rows else ()
+
+
+def _near(published: PublishedRows, collected: Collected) -> pl.DataFrame | None:
+    """Published rows that could be copies of the run's."""
+    firsts = [totals.first_event for totals in collected.totals.values() if totals.first_event is not None]
+    lasts = [totals.last_event for totals in collected.totals.values() if totals.last_event is not None]
+    return published.keys_near(min(firsts), max(lasts)) if firsts and lasts else None
+
+
+def _reasons_to_stop(this: _Run, collected: Collected, checks: BatchChecks) -> list[str]:
+    """Budgets and batch rules; a replay was let in before and is not stopped again."""
+    if this.intake.kind == "replay":
+        return []
+    records = sum(totals.records for totals in collected.totals.values())
+    quarantined = sum(totals.rejected.rows + totals.malformed for totals in collected.totals.values())
+    rules = _codes(collected)
+    return [*exceeded(this.contract, records, quarantined, rules), *checks.rejecting]
+
+
+def _codes(collected: Collected) -> dict[str, int]:
+    out: dict[str, int] = {}
+    for codes in collected.codes.values():
+        out = add_counts(out, codes)
+    return out
+
+
+def profile_of(collected: Collected) -> Profile:
+    """Profile of all rows of the run."""
+    out = Profile()
+    for totals in collected.totals.values():
+        out = out + totals.profile
+    return out
+
+
+def _write_job(
+    this: _Run,
+    collected: Collected,
+    digests: list[str],
+    published: PublishedRows,
+    duplicates: Duplicates | None,
+) -> WriteJob:
+    ranks = np.argsort(np.argsort(np.array(digests, dtype=np.str_)))
+    return WriteJob(
+        lake=this.lake,
+        contract=this.contract,
+        run_id=this.run_id,
+        knowledge_us=this.clock.knowledge_us,
+        digests=digests,
+        salts=salts_of(collected.sources),
+        ranks=ranks,
+        published=published,
+        duplicates=duplicates,
+    )
+
+
+def _proofs(collected: Collected, written: Written) -> dict[int, Proof]:
+    """Proof of each batch: the input side from reading, the output side from writing."""
+    return {
+        batch: Proof(
+            totals.records,
+            totals.malformed,
+            totals.taken,
+            {
+                "curated": written.tallies.get(batch, Tally()),
+                "quarantined": totals.rejected,
+                "duplicates": written.duplicates.get(batch, Tally()),
+                "filtered": totals.filtered,
+            },
+        )
+        for batch, totals in collected.totals.items()
+    }
+
+
+def _withheld(this: _Run, collected: Collected) -> dict[int, Proof]:
+    """Proof of a run that stops before writing: its good rows are withheld, counted from the stage."""
+    good: dict[int, Tally] = {}
+    salts = salts_of(collected.sources)
+    for piece in collected.stage:
+        for batch, rows in tally_by_batch(piece.frame(), this.contract.columns, salts).items():
+            good[batch] = good.get(batch, Tally()) + rows
+    return {
+        batch: Proof(
+            totals.records,
+            totals.malformed,
+            totals.taken,
+            {"quarantined": totals.rejected, "filtered": totals.filtered, "withheld": good.get(batch, Tally())},
+        )
+        for batch, totals in collected.totals.items()
+    }
+
+
+def _result(
+    this: _Run,
+    collected: Collected,
+    proofs: Mapping[int, Proof],
+    status: Status,
+    checks: BatchChecks,
+    stopped: tuple[str, ...],
+) -> RunResult:
+    rejecting, warning = by_severity(this.contract, add_counts(_codes(collected), dict(checks.counts)))
+    whole = Proof(0, 0, Tally())
+    for proof in proofs.values():
+        whole = whole + proof
+    batches = tuple(
+        BatchResult(
+            source.digest,
+            source.origin,
+            source.size,
+            proofs[batch],
+            collected.totals[batch].first_event,
+            collected.totals[batch].last_event,
+        )
+        for batch, source in enumerate(collected.sources)
+        if batch in proofs
+    )
+    return RunResult(
+        run_id=this.run_id,
+        kind=this.intake.kind,
+        status=status,
+        contract=this.contract.name,
+        contract_version=this.contract.version,
+        lake=this.lake.root,
+        proof=whole,
+        seconds=this.clock.seconds(),
+        rules=rejecting,
+        warnings=warning,
+        batches=batches,
+        skipped=tuple(this.intake.skipped),
+        stopped_because=stopped,
+        notes=checks.warning,
+        references=this.references,
+        lateness_ns=profile_of(collected).lateness_quantiles(),
+    )

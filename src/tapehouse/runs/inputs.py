@@ -1,0 +1,36 @@
+"""Which files a run is asked to take."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable
+from pathlib import Path
+
+from tapehouse.errors import UsageError
+
+
+def expand(inputs: Iterable[str | Path]) -> list[Path]:
+    """Files named by paths, folders (all files below them, hidden ones apart) and glob patterns, each once, sorted.
+
+    Raises UsageError for something that names no file, so that a typing error never is an empty, successful run.
+    """
+    found: dict[Path, None] = {}
+    for one in inputs:
+        matches = sorted(_files(one))
+        if not matches:
+            raise UsageError(
+                f"input {str(one)!r} names no file",
+                fix="give existing files, folders or quoted patterns such as 'landing/*.csv'",
+            )
+        found.update(dict.fromkeys(matches))
+    return list(found)
+
+
+def _files(one: str | Path) -> list[Path]:
+    path = Path(one).expanduser()
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        below = (file for file in path.rglob("*") if file.is_file())
+        return [file for file in below if not any(part.startswith(".") for part in file.relative_to(path).parts)]
+    return [Path(match) for match in glob.glob(str(path), recursive=True) if Path(match).is_file()]  # noqa: PTH207

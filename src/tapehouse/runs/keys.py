@@ -1,0 +1,88 @@
+"""Duplicates of a run: among its own rows and against what the lake holds already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from tapehouse.contracts.model import Contract, Key
+from tapehouse.kernel.dedupe import candidates, key_hashes, losers, repeated
+from tapehouse.runs.stage import Piece, Stage
+
+Positions = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicates:
+    """`rows` has a row per dropped record: `_batch`, `_row`, `_kept_batch`, `_kept_row` (digests as text) and the
+    event time; `positions` says where they lie in each piece, by the piece's identity.
+    """
+
+    rows: pl.DataFrame
+    positions: Mapping[int, Positions]
+
+
+def find_duplicates(
+    contract: Contract, stage: Stage, digests: Sequence[str], published: pl.DataFrame | None
+) -> Duplicates | None:
+    """Rows of the stage that repeat a key; None without a key, or without a repeat.
+
+    `published` holds key, `keep_first_by`, `_batch` (digest) and `_row` of the lake's rows in reach.
+    """
+    key = contract.key
+    if key is None:
+        return None
+    pieces = list(stage)
+    hashes = [piece.hashes for piece in pieces if piece.hashes is not None]
+    known = published if published is not None and published.height else None
+    if known is not None:
+        hashes.append(key_hashes(known, key))
+    values = repeated(hashes)
+    if not len(values):
+        return None
+    rows = [
+        _candidate_rows(contract, key, index, piece, candidates(piece.hashes, values), digests)
+        for index, piece in enumerate(pieces)
+        if piece.hashes is not None
+    ]
+    if known is not None:
+        chosen = known[candidates(hashes[-1], values)]
+        rows.append(_columns(contract, key, chosen, None, None).with_columns(pl.lit(value=True).alias("_published")))
+    dropped = losers(pl.concat(rows), key)
+    if not dropped.height:
+        return None
+    positions = {
+        int(index): group.get_column("_position").sort().to_numpy()
+        for (index,), group in dropped.partition_by("_piece", as_dict=True).items()
+    }
+    return Duplicates(
+        dropped.select("_batch", "_row", "_kept_batch", "_kept_row", contract.event_time.name),
+        {id(pieces[index]): where for index, where in positions.items()},
+    )
+
+
+def _candidate_rows(
+    contract: Contract, key: Key, index: int, piece: Piece, positions: Positions, digests: Sequence[str]
+) -> pl.DataFrame:
+    frame = piece.frame()[positions]
+    named = frame.with_columns(pl.lit(digests[piece.batch]).alias("_batch"))
+    return _columns(contract, key, named, index, positions).with_columns(pl.lit(value=False).alias("_published"))
+
+
+def _columns(
+    contract: Contract, key: Key, frame: pl.DataFrame, index: int | None, positions: Positions | None
+) -> pl.DataFrame:
+    """The columns that decide which copy is kept, in one order for all sources."""
+    names = dict.fromkeys([*key.columns, *key.keep_first_by, contract.event_time.name])
+    where = pl.Series("_position", positions) if positions is not None else pl.lit(None, pl.Int64).alias("_position")
+    return frame.select(
+        *names,
+        pl.col("_batch").cast(pl.String),
+        pl.col("_row"),
+        pl.lit(index, pl.Int64).alias("_piece"),
+        where,
+    )

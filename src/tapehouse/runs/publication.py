@@ -1,0 +1,158 @@
+"""The last act of a run: its tables, in the order in which they become visible; `runs` last."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+
+from tapehouse.contracts.model import Contract
+from tapehouse.kernel.profile import Profile
+from tapehouse.lake.files import stage_rows, write
+from tapehouse.lake.home import Lake
+from tapehouse.lake.publish import publish
+from tapehouse.lake.spec import Staged, TableSpec
+from tapehouse.runs import records
+from tapehouse.runs.collect import Collected
+from tapehouse.runs.context import Clock
+from tapehouse.runs.intervals import ledger_of
+from tapehouse.runs.keys import Duplicates
+from tapehouse.runs.result import RunResult
+from tapehouse.runs.tables import (
+    BATCHES,
+    INTERVALS,
+    LINEAGE,
+    METRICS,
+    RUNS,
+    duplicates_spec,
+    quarantine_spec,
+)
+from tapehouse.runs.write import Written
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A proven run, ready to publish. `marks` are rows of `quarantine_marks` that belong to it (replay)."""
+
+    result: RunResult
+    written: Written
+    duplicates: Duplicates | None
+    collected: Collected
+    clock: Clock
+    profile: Profile
+    marks: tuple[Staged, ...] = ()
+
+
+def publish_run(lake: Lake, contract: Contract, settled: Settled) -> RunResult:
+    """Publish every table of the run under its id and return the result with snapshots and completeness filled in."""
+    result, clock = settled.result, settled.clock
+    at, run_id = clock.started, result.run_id
+    staged = merged([*settled.written.staged])
+    outputs = {part.spec.identifier: sum(1 for _ in part.add) for part in staged if part.add}
+    if result.kind != "replay":
+        staged.append(_quarantine(lake, contract, settled))
+    staged.append(_duplicates(lake, contract, settled))
+    partitions = [(one.label, one.channels) for one in settled.written.partitions]
+    codes = {**result.rules, **result.warnings}
+    counts = {"in": result.rows_in, **result.proof.counts}
+    intervals = records.interval_rows(contract, run_id, partitions)
+    through = ledger_of(lake, contract, intervals)
+    result = dataclasses.replace(result, complete_through=through, seconds=clock.seconds())
+    house: list[tuple[TableSpec, pa.Table]] = [
+        (METRICS, records.metric_rows(contract, run_id, at, settled.profile, codes, counts)),
+        (INTERVALS, intervals),
+        (LINEAGE, records.lineage_rows(contract, run_id, at, result.batches, outputs)),
+        (BATCHES, records.batch_rows(contract, run_id, at, result.batches)),
+        (RUNS, records.run_row(contract, result, at, dt.datetime.now(dt.UTC))),
+    ]
+    staged.extend(settled.marks)
+    staged.extend(stage_rows(lake, spec, rows, run_id) for spec, rows in house)
+    summary = {"tapehouse.contract": contract.name, "tapehouse.contract-version": contract.version}
+    publication = publish(lake, run_id, [part for part in staged if part.add or part.remove], summary)
+    snapshots = {one.identifier: one.snapshot_id for one in publication.tables if one.snapshot_id is not None}
+    return dataclasses.replace(result, snapshots=snapshots, seconds=clock.seconds())
+
+
+def record_stopped(
+    lake: Lake, contract: Contract, result: RunResult, collected: Collected, clock: Clock
+) -> RunResult:
+    """Record a stopped run: one row in `runs`, and its rejected records in a file outside every table, so that the
+    reasons can be looked at.
+    """
+    folder = lake.stopped / result.run_id
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, rows in enumerate(_quarantine_frames(contract, result.run_id, collected, clock)):
+        write(rows, folder / f"quarantine-{number:05d}.parquet", quarantine_spec(contract).schema)
+    (folder / "run.json").write_text(json.dumps(result.as_dict(), indent=1), encoding="utf-8")
+    result = dataclasses.replace(
+        result,
+        seconds=clock.seconds(),
+        notes=(*result.notes, f"rejected records: {folder / 'quarantine-*.parquet'}"),
+    )
+    row = records.run_row(contract, result, clock.started, dt.datetime.now(dt.UTC))
+    staged = stage_rows(lake, RUNS, row, result.run_id)
+    publish(lake, result.run_id, [staged], {"tapehouse.contract": contract.name, "tapehouse.status": "stopped"})
+    return result
+
+
+def merged(parts: Iterable[Staged]) -> list[Staged]:
+    """One `Staged` per table, in order of first appearance."""
+    by_table: dict[str, list[Staged]] = {}
+    for part in parts:
+        by_table.setdefault(part.spec.identifier, []).append(part)
+    return [
+        Staged(
+            group[0].spec,
+            tuple(path for part in group for path in part.add),
+            tuple(path for part in group for path in part.remove),
+        )
+        for group in by_table.values()
+    ]
+
+
+def _quarantine_frames(
+    contract: Contract, run_id: str, collected: Collected, clock: Clock
+) -> Iterable[pl.DataFrame]:
+    """Quarantine rows in the table's columns, one bounded frame after another."""
+    digests = pl.Series([source.digest for source in collected.sources], dtype=pl.String)
+    origins = pl.Series([source.origin for source in collected.sources], dtype=pl.String)
+    names = quarantine_spec(contract).schema.names
+    for frame in collected.quarantine.frames():
+        batch = frame.get_column("_batch")
+        yield frame.with_columns(
+            digests.gather(batch).alias("_batch"),
+            origins.gather(batch).alias("origin"),
+            (pl.col("_event_ns") // 1000).cast(pl.Datetime("us", "UTC")).alias("_event_time"),
+            pl.lit(contract.version).alias("contract_version"),
+            pl.lit(contract.digest).alias("contract_digest"),
+            pl.lit(run_id).alias("_run_id"),
+            pl.lit(clock.knowledge_us).cast(pl.Datetime("us", "UTC")).alias("_knowledge_time"),
+        ).select(names).sort("_batch", "_row")
+
+
+def _quarantine(lake: Lake, contract: Contract, settled: Settled) -> Staged:
+    spec, run_id = quarantine_spec(contract), settled.result.run_id
+    label, paths = f"{settled.clock.started:%Y-%m-%d}", list[Path]()
+    for number, rows in enumerate(_quarantine_frames(contract, run_id, settled.collected, settled.clock)):
+        path = lake.data_file(spec, label, run_id, number)
+        write(rows, path, spec.schema)
+        paths.append(path)
+    return Staged(spec, tuple(paths))
+
+
+def _duplicates(lake: Lake, contract: Contract, settled: Settled) -> Staged:
+    spec = duplicates_spec(contract)
+    if settled.duplicates is None:
+        return Staged(spec)
+    rows = settled.duplicates.rows.with_columns(
+        (pl.col(contract.event_time.name) // 1000).cast(pl.Datetime("us", "UTC")).alias("_event_time"),
+        pl.lit(settled.result.run_id).alias("_run_id"),
+        pl.lit(settled.clock.knowledge_us).cast(pl.Datetime("us", "UTC")).alias("_knowledge_time"),
+    ).select(spec.schema.names)
+    return stage_rows(lake, spec, rows.sort("_batch", "_row"), settled.result.run_id)

@@ -1,0 +1,102 @@
+"""`replay` and `backfill`: judging landed batches again, after the contract or its reference data was mended."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from tapehouse.contracts.model import Contract
+from tapehouse.errors import UsageError
+from tapehouse.feeds.base import BatchSource
+from tapehouse.lake.home import Lake
+from tapehouse.runs.accounts import BatchAccount, accounts
+from tapehouse.runs.batches import batches_of
+from tapehouse.runs.context import Progress, Silence
+from tapehouse.runs.execute import Intake, execute
+from tapehouse.runs.quarantined import quarantined, select
+from tapehouse.runs.result import RunResult
+
+
+def replay(
+    contract: Contract,
+    *,
+    lake: Lake,
+    references: Mapping[str, Path] | None = None,
+    rules: Sequence[str] = (),
+    batches: Sequence[str] = (),
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> RunResult:
+    """Judge open quarantined records again, in the surroundings of their batch, and curate those that now pass (I6).
+
+    `rules` restricts to records with one of these reasons, `batches` to digests with one of these prefixes. Records
+    that still fail stay in quarantine as they are. Replaying again changes nothing: what passed is no longer open.
+    With `dry_run` nothing is published and the result says what would be.
+    """
+    rows = quarantined(lake, contract.name)
+    chosen = pl.concat(
+        [
+            select(rows, rule=rule, batch=batch).select("_batch", "_row")
+            for rule in (rules or (None,))
+            for batch in (batches or (None,))
+        ]
+    )
+    found = chosen.unique().sort("_batch", "_row").collect()
+    only = {str(digest): group["_row"].to_numpy() for (digest,), group in found.group_by("_batch", maintain_order=True)}
+    known = {account.digest: account for account in accounts(lake, contract.name)}
+    sources = [_source(lake, known[digest]) for digest in only]
+    watch = progress if progress is not None else Silence()
+    return execute(contract, lake, Intake("replay", sources, only=only, dry_run=dry_run), references or {}, watch)
+
+
+def backfill(
+    contract: Contract,
+    *,
+    lake: Lake,
+    references: Mapping[str, Path] | None = None,
+    batches: Sequence[str] = (),
+    since: dt.datetime | None = None,
+    until: dt.datetime | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> RunResult:
+    """Judge whole landed batches again under `contract` and replace what they gave before, in one run.
+
+    All batches of the contract's name unless `batches` (digest prefixes) or a span of event time [since, until)
+    restricts them. Rows of other batches in the touched partitions are kept as they are. Raises UsageError when
+    nothing is selected.
+    """
+    chosen = _chosen(lake, contract, batches, since, until)
+    if not chosen:
+        raise UsageError("no landed batch of that contract is selected", fix="see `tapehouse runs list` for what landed")
+    intake = Intake(
+        "backfill",
+        [_source(lake, account) for account in chosen],
+        replaced=frozenset(account.digest for account in chosen),
+        dry_run=dry_run,
+    )
+    return execute(contract, lake, intake, references or {}, progress if progress is not None else Silence())
+
+
+def _source(lake: Lake, account: BatchAccount) -> BatchSource:
+    path = lake.raw.path(account.digest)
+    return BatchSource(path, account.digest, account.origin, path.stat().st_size)
+
+
+def _chosen(
+    lake: Lake, contract: Contract, prefixes: Sequence[str], since: dt.datetime | None, until: dt.datetime | None
+) -> list[BatchAccount]:
+    spans = batches_of(lake, contract.name).unique("digest", keep="last")
+    if since is not None:
+        spans = spans.filter(pl.col("last_event") >= since)
+    if until is not None:
+        spans = spans.filter(pl.col("first_event") < until)
+    digests = set(_starting(spans.get_column("digest"), prefixes))
+    return [account for account in accounts(lake, contract.name) if account.digest in digests]
+
+
+def _starting(digests: Iterable[str], prefixes: Sequence[str]) -> list[str]:
+    return [digest for digest in digests if not prefixes or digest.startswith(tuple(prefixes))]

@@ -1,0 +1,89 @@
+"""Rows waiting to be published, by partition: in memory up to a bound, then on disk."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+Hashes = npt.NDArray[np.uint64]
+MEMORY_BYTES = 1 << 30
+
+
+@dataclass(slots=True)
+class Piece:
+    """Rows of one partition from one slice of one batch (`batch` is its ordinal in the run), in record order."""
+
+    partition: int
+    batch: int
+    first_row: int
+    rows: int
+    held: pl.DataFrame | Path
+    hashes: Hashes | None = None
+
+    def frame(self) -> pl.DataFrame:
+        """The rows, read back if they were spilled."""
+        return self.held if isinstance(self.held, pl.DataFrame) else pl.read_ipc(self.held)
+
+
+class Stage:
+    """Pieces of a run. Safe to add to from several threads; iteration order never depends on who came first."""
+
+    def __init__(self, folder: Path, *, memory_bytes: int = MEMORY_BYTES) -> None:
+        self._folder = folder
+        self._memory_bytes = memory_bytes
+        self._in_memory = 0
+        self._spilled = 0
+        self._pieces: dict[int, list[Piece]] = {}
+        self._lock = threading.Lock()
+
+    def add(self, piece: Piece) -> None:
+        """Keep a piece; once `memory_bytes` are held, further pieces go to disk as uncompressed Arrow files."""
+        assert isinstance(piece.held, pl.DataFrame)
+        size = int(piece.held.estimated_size())
+        with self._lock:
+            spill = self._in_memory + size > self._memory_bytes
+            if spill:
+                self._spilled += 1
+                name = f"{self._spilled:06d}.arrow"
+            else:
+                self._in_memory += size
+        if spill:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            piece.held.write_ipc(self._folder / name)
+            piece.held = self._folder / name
+        with self._lock:
+            self._pieces.setdefault(piece.partition, []).append(piece)
+
+    @property
+    def partitions(self) -> list[int]:
+        """Partition values present, ascending."""
+        return sorted(self._pieces)
+
+    def pieces(self, partition: int, ranks: npt.NDArray[np.int64]) -> list[Piece]:
+        """Pieces of a partition in order of batch rank and record: the order in which ties are resolved."""
+        return sorted(self._pieces.get(partition, []), key=lambda piece: (ranks[piece.batch], piece.first_row))
+
+    def release(self, partition: int) -> None:
+        """Forget a partition that has been written."""
+        for piece in self._pieces.pop(partition, []):
+            if isinstance(piece.held, Path):
+                piece.held.unlink(missing_ok=True)
+
+    def drop(self, batches: set[int]) -> None:
+        """Forget the pieces of some batches."""
+        for partition in self.partitions:
+            kept = [piece for piece in self._pieces[partition] if piece.batch not in batches]
+            if kept:
+                self._pieces[partition] = kept
+            else:
+                del self._pieces[partition]
+
+    def __iter__(self) -> Iterator[Piece]:
+        for partition in self.partitions:
+            yield from self._pieces[partition]

@@ -1,0 +1,253 @@
+"""`verify`: re-derives every proof from what the lake holds, and says what does not hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from tapehouse.contracts.model import Contract
+from tapehouse.feeds import reader
+from tapehouse.feeds.base import BatchSource
+from tapehouse.kernel.derive import derive, derived_columns
+from tapehouse.kernel.fingerprint import Tally, batch_salt, tally, tally_by_batch
+from tapehouse.kernel.parse import parse, path_captures
+from tapehouse.lake.home import Lake
+from tapehouse.lake.table import File, LakeTable
+from tapehouse.runs.accounts import BatchAccount, accounts
+from tapehouse.runs.context import Progress, Silence
+from tapehouse.runs.contracts import contract_of
+from tapehouse.runs.read import canonical, read_files
+from tapehouse.runs.tables import curated_spec, derived_spec, namespace_of
+
+_SLICE_BYTES = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that does not hold: in which contract, of which batch or table, and what."""
+
+    contract: str
+    subject: str
+    what: str
+
+
+@dataclass(slots=True)
+class VerifyReport:
+    """What verification looked at and found. `notes` are things that could not be checked, with the reason."""
+
+    batches: int = 0
+    rows: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything that was checked holds."""
+        return not self.findings
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return {
+            "ok": self.ok,
+            "batches": self.batches,
+            "rows": self.rows,
+            "findings": [
+                {"contract": one.contract, "subject": one.subject, "what": one.what} for one in self.findings
+            ],
+            "notes": self.notes,
+        }
+
+    def __str__(self) -> str:
+        head = f"{self.batches:,} batches, {self.rows:,} rows: "
+        lines = [head + ("every row accounted for" if self.ok else f"{len(self.findings)} things do not hold")]
+        lines.extend(f"  {one.contract} {one.subject}: {one.what}" for one in self.findings)
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+
+
+def verify(
+    lake: Lake, *, contract: str | None = None, deep: bool = False, progress: Progress | None = None
+) -> VerifyReport:
+    """Check every batch's account against landed bytes and tables.
+
+    For each batch: the landed bytes still have their digest; curated rows are as many, with the same fingerprint and
+    sums, as its runs proved; quarantine and duplicates hold the records that the proofs count; no record is in two
+    places, and together they are all records of the batch. `deep` also reads the landed bytes again, counts and
+    fingerprints every record anew, and recomputes derived tables.
+    """
+    report, watch = VerifyReport(), progress if progress is not None else Silence()
+    by_contract: dict[str, list[BatchAccount]] = {}
+    for account in accounts(lake, contract):
+        by_contract.setdefault(account.contract, []).append(account)
+    for name, group in by_contract.items():
+        watch.stage(f"verify {name}")
+        _Verification(lake, name, group, report, watch).run(deep=deep)
+    return report
+
+
+class _Verification:
+    """Verification of one contract's batches."""
+
+    def __init__(
+        self, lake: Lake, name: str, group: list[BatchAccount], report: VerifyReport, progress: Progress
+    ) -> None:
+        self._lake, self._name, self._accounts, self._report, self._progress = lake, name, group, report, progress
+        self._by_digest = {account.digest: account for account in group}
+        self._contracts: dict[str, Contract | None] = {}
+
+    def run(self, *, deep: bool) -> None:
+        """All checks of the contract, cheap ones first."""
+        self._report.batches += len(self._accounts)
+        self._report.rows += sum(account.records for account in self._accounts)
+        for account in self._accounts:
+            if not account.adds_up:
+                self._found(account.digest, f"its account does not add up: {account.describe()}")
+            if not self._lake.raw.verify(account.digest):
+                self._found(account.digest, "landed bytes are missing or changed")
+        placed = self._rows_of_tables()
+        self._check_places(placed)
+        self._check_curated()
+        if deep:
+            for account in self._accounts:
+                self._check_landed(account)
+            self._check_derived()
+
+    def _found(self, subject: str, what: str) -> None:
+        self._report.findings.append(Finding(self._name, subject[:12] if len(subject) == 64 else subject, what))
+
+    def _contract(self, digest: str) -> Contract | None:
+        if digest not in self._contracts:
+            self._contracts[digest] = contract_of(self._lake, digest)
+            if self._contracts[digest] is None:
+                self._report.notes.append(f"contract text {digest[:12]} is not in the lake: values not re-derived")
+        return self._contracts[digest]
+
+    def _table(self, name: str) -> LakeTable | None:
+        return self._lake.table(namespace_of(self._name), name)
+
+    def _rows_of_tables(self) -> pl.DataFrame:
+        """Where each record of the contract's batches lies: `_batch`, `_row`, `place`."""
+        frames = [pl.DataFrame(schema={"_batch": pl.String, "_row": pl.Int64, "place": pl.String})]
+        for place in ("curated", "quarantine", "duplicates"):
+            for file in self._files(place):
+                names = ["_batch", "_row"] if place == "curated" else ["_batch", "_row", "_run_id"]
+                rows = pl.read_parquet(file.path, columns=names)
+                if place != "curated":
+                    rows = self._current(rows)
+                frames.append(rows.select(pl.col("_batch").cast(pl.String), "_row", pl.lit(place).alias("place")))
+        marks = pl.concat([pl.DataFrame(schema={"_batch": pl.String, "_row": pl.Int64})] + [a.left for a in self._accounts])
+        placed = pl.concat(frames)
+        gone = marks.with_columns(pl.lit("quarantine").alias("place"))
+        return placed.join(gone, on=["_batch", "_row", "place"], how="anti")
+
+    def _current(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Rows that the batch's present account counts: a backfill supersedes what earlier runs wrote."""
+        runs = [(account.digest, run_id) for account in self._accounts for run_id in account.run_ids]
+        valid = pl.DataFrame(runs, schema={"_batch": pl.String, "_run_id": pl.String}, orient="row")
+        return rows.join(valid, on=["_batch", "_run_id"], how="semi")
+
+    def _files(self, name: str) -> list[File]:
+        table = self._table(name)
+        return [] if table is None else table.files()
+
+    def _check_places(self, placed: pl.DataFrame) -> None:
+        counts = {
+            (batch, place): count
+            for batch, place, count in placed.group_by("_batch", "place").len().iter_rows()
+        }
+        twice = placed.group_by("_batch", "_row").agg(pl.len(), pl.col("place")).filter(pl.col("len") > 1)
+        for batch, rows in twice.group_by("_batch"):
+            first = rows.sort("_row").row(0, named=True)
+            self._found(str(batch[0]), f"{rows.height} records lie in two places, first {first['_row']} {first['place']}")
+        for account in self._accounts:
+            expected = {
+                "curated": account.proof.counts["curated"],
+                "quarantine": account.open_quarantine,
+                "duplicates": account.proof.counts["duplicates"],
+            }
+            for place, wanted in expected.items():
+                seen = counts.get((account.digest, place), 0)
+                if seen != wanted:
+                    self._found(account.digest, f"{place} holds {seen} of its records, its proof says {wanted}")
+        strangers = set(placed.get_column("_batch").unique()) - set(self._by_digest)
+        for digest in sorted(strangers):
+            self._found(digest, "rows of a batch that no published run names")
+
+    def _check_curated(self) -> None:
+        """Values: count, sums and fingerprint of curated rows, batch by batch."""
+        contract = self._contract(self._accounts[-1].contract_digest)
+        if contract is None:
+            return
+        digests = [account.digest for account in self._accounts]
+        salts = np.array([batch_salt(digest) for digest in digests], np.uint64)
+        seen: dict[int, Tally] = {}
+        for file in self._files("curated"):
+            rows = read_files([file.path], curated_spec(contract).schema)
+            self._progress.advance(rows.height, file.bytes)
+            ordinals = rows.get_column("_batch").cast(pl.String).replace_strict(
+                {digest: index for index, digest in enumerate(digests)}, default=None, return_dtype=pl.UInt32
+            )
+            known = rows.with_columns(ordinals.alias("_batch")).filter(pl.col("_batch").is_not_null())
+            for batch, part in tally_by_batch(known, contract.columns, salts).items():
+                seen[batch] = seen.get(batch, Tally()) + part
+        for index, account in enumerate(self._accounts):
+            wanted, got = account.proof.parts.get("curated", Tally()), seen.get(index, Tally())
+            if wanted.fingerprint != got.fingerprint or dict(wanted.sums) != {**dict.fromkeys(wanted.sums, 0), **got.sums}:
+                self._found(
+                    account.digest,
+                    f"curated values differ from the proof: fingerprint {got.fingerprint:016x} sums {dict(got.sums)}, "
+                    f"proved {wanted.fingerprint:016x} sums {dict(wanted.sums)}",
+                )
+
+    def _check_landed(self, account: BatchAccount) -> None:
+        """Read the landed bytes again: every record counted and fingerprinted anew."""
+        contract = self._contract(account.contract_digest)
+        if contract is None or not self._lake.raw.has(account.digest):
+            return
+        path = self._lake.raw.path(account.digest)
+        source = BatchSource(path, account.digest, account.origin, path.stat().st_size)
+        records, malformed, taken = 0, 0, Tally()
+        for count, bad, part in _read_again(contract, source):
+            records, malformed, taken = records + count, malformed + bad, taken + part
+            self._progress.advance(count, 0)
+        if (records, malformed) != (account.proof.records, account.proof.malformed):
+            self._found(account.digest, f"{records} records now, {account.proof.records} proved")
+        elif taken.fingerprint != account.proof.taken.fingerprint:
+            self._found(account.digest, "its landed bytes now read as other values than were proved")
+
+    def _check_derived(self) -> None:
+        contract = self._contract(self._accounts[-1].contract_digest)
+        if contract is None:
+            return
+        curated = _by_partition(self._files("curated"))
+        for derivation in contract.derived:
+            stored = _by_partition(self._files(derivation.name))
+            for label in sorted({*curated, *stored}):
+                rows = read_files([file.path for file in curated.get(label, ())], curated_spec(contract).schema)
+                fresh = derive(contract, derivation, rows)
+                names = [column.name for column in derived_columns(contract, derivation)]
+                spec = derived_spec(contract, derivation)
+                held = read_files([file.path for file in stored.get(label, ())], spec.schema).select(names)
+                if not held.sort(names).equals(canonical(fresh.select(names)).sort(names)):
+                    self._found(f"{derivation.name} {label}", "differs from what its curated rows give")
+
+
+def _by_partition(files: Iterable[File]) -> Mapping[str, list[File]]:
+    out: dict[str, list[File]] = {}
+    for file in files:
+        out.setdefault(file.partition.label, []).append(file)
+    return out
+
+
+def _read_again(contract: Contract, source: BatchSource) -> Iterator[tuple[int, int, Tally]]:
+    """Records, malformed records and the tally of each slice of a landed batch."""
+    salts, captures = np.array([batch_salt(source.digest)], np.uint64), path_captures(contract, source.origin)
+    for part in reader(contract.feed.format)(contract, source, slice_bytes=_SLICE_BYTES):
+        rows = part.rows if part.rows is not None else np.arange(part.first_row, part.first_row + part.frame.height)
+        parsed = parse(contract, part.frame, part.failed, captures).with_columns(
+            pl.lit(0, pl.UInt32).alias("_batch"), pl.Series("_row", rows)
+        )
+        yield part.records, len(part.malformed), tally(parsed, contract.columns, salts)

@@ -1,0 +1,198 @@
+"""From staged pieces to Parquet files ready to publish, one partition at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from tapehouse.contracts.model import Contract, Derivation, Role
+from tapehouse.kernel.derive import derive, derived_columns
+from tapehouse.kernel.fingerprint import Tally, tally_by_batch
+from tapehouse.kernel.order import partition_label, sort_rows
+from tapehouse.lake.files import write
+from tapehouse.lake.home import Lake
+from tapehouse.lake.spec import Staged, TableSpec
+from tapehouse.runs.keys import Duplicates
+from tapehouse.runs.published import PublishedRows
+from tapehouse.runs.stage import Piece, Stage
+from tapehouse.runs.tables import curated_spec, derived_spec
+
+WRITERS = 2
+# Rows of one data file at most: keeps files near 256 MB and a partition's sort within memory.
+FILE_ROWS = 8_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class WriteJob:
+    """Everything that writing a partition needs to know. `replaced` are batches whose published rows this run
+    supersedes; `published` reads rows that the lake holds already.
+    """
+
+    lake: Lake
+    contract: Contract
+    run_id: str
+    knowledge_us: int
+    digests: Sequence[str]
+    salts: npt.NDArray[np.uint64]
+    ranks: npt.NDArray[np.int64]
+    published: PublishedRows
+    duplicates: Duplicates | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionWritten:
+    """What one partition became: staged files, rows by batch ordinal, and per channel (first, last, rows)."""
+
+    label: str
+    staged: tuple[Staged, ...]
+    tallies: Mapping[int, Tally]
+    channels: Mapping[str, tuple[int, int, int]]
+
+
+@dataclass(slots=True)
+class Written:
+    """A run's files and the output side of its proof."""
+
+    staged: list[Staged] = field(default_factory=list)
+    tallies: dict[int, Tally] = field(default_factory=dict)
+    duplicates: dict[int, Tally] = field(default_factory=dict)
+    partitions: list[PartitionWritten] = field(default_factory=list)
+
+
+def write_partitions(job: WriteJob, stage: Stage) -> Written:
+    """Write every partition of the stage (two at a time); pieces are released as they are written."""
+    out = Written()
+    by = job.contract.partitioning.by
+    partitions = {partition_label(by, value): value for value in stage.partitions}
+    labels = sorted({*partitions, *job.published.rewritten})
+    with ThreadPoolExecutor(WRITERS, thread_name_prefix="write") as pool:
+        for written, dropped in pool.map(
+            lambda label: _write_partition(job, stage, label, partitions.get(label)), labels
+        ):
+            out.partitions.append(written)
+            out.staged.extend(written.staged)
+            _merge(out.tallies, written.tallies)
+            _merge(out.duplicates, dropped)
+    return out
+
+
+def _merge(into: dict[int, Tally], more: Mapping[int, Tally]) -> None:
+    for batch, tally in more.items():
+        into[batch] = into.get(batch, Tally()) + tally
+
+
+def _write_partition(
+    job: WriteJob, stage: Stage, label: str, partition: int | None
+) -> tuple[PartitionWritten, dict[int, Tally]]:
+    """`partition` is None for a partition that only loses rows."""
+    contract = job.contract
+    kept, dropped = _collect(job, [] if partition is None else stage.pieces(partition, job.ranks))
+    if partition is not None:
+        stage.release(partition)
+    tallies = tally_by_batch(kept, contract.columns, job.salts) if kept.height else {}
+    channels = _channels(contract, kept)
+    rows = _with_metadata(job, sort_rows(kept, contract.partitioning.sort))
+    del kept
+    rewrite = label in job.published.rewritten
+    before = job.published.partition(label) if rewrite or contract.derived else None
+    staged = [_curated(job, label, rows, before if rewrite else None)]
+    if contract.derived:
+        staged.extend(_derived(job, label, rows if before is None else _both(before, rows)))
+    return PartitionWritten(label, tuple(staged), tallies, channels), dropped
+
+
+def _collect(job: WriteJob, pieces: Sequence[Piece]) -> tuple[pl.DataFrame, dict[int, Tally]]:
+    """Rows to keep, in order of batch rank and record, and the tally of dropped duplicates by batch."""
+    frames, dropped = [], dict[int, Tally]()
+    positions = job.duplicates.positions if job.duplicates is not None else {}
+    for piece in pieces:
+        frame = piece.frame()
+        losing = positions.get(id(piece))
+        if losing is not None:
+            keep = np.ones(frame.height, np.bool_)
+            keep[losing] = False
+            _merge(dropped, tally_by_batch(frame[losing], job.contract.columns, job.salts))
+            frame = frame.filter(pl.Series(keep))
+        frames.append(frame)
+    return (pl.concat(frames) if frames else pl.DataFrame()), dropped
+
+
+def _with_metadata(job: WriteJob, rows: pl.DataFrame) -> pl.DataFrame:
+    """Canonical rows with the columns every curated row carries."""
+    if rows.width == 0:
+        return rows
+    time = pl.col(job.contract.event_time.name)
+    digests = pl.Series(job.digests, dtype=pl.Enum(sorted(set(job.digests))))
+    return rows.with_columns(
+        (time // 1000).cast(pl.Datetime("us", "UTC")).alias("_event_time"),
+        digests.gather(rows.get_column("_batch")).alias("_batch"),
+        pl.lit(job.knowledge_us).cast(pl.Datetime("us", "UTC")).alias("_knowledge_time"),
+    )
+
+
+def _both(before: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    if rows.width == 0:
+        return before
+    return pl.concat([before.cast({"_batch": pl.String}), rows.cast({"_batch": pl.String})], how="diagonal")
+
+
+def _curated(job: WriteJob, label: str, rows: pl.DataFrame, before: pl.DataFrame | None) -> Staged:
+    """New rows are added as a file of their own; a run that replaces batches rewrites the partition."""
+    spec = curated_spec(job.contract)
+    removed: tuple[str, ...] = ()
+    if before is not None:
+        removed = tuple(str(path) for path in job.published.files(spec, label))
+        rows = sort_rows(_both(before, rows), job.contract.partitioning.sort)
+    files = [
+        _write(job, spec, label, number, rows[start : start + FILE_ROWS])
+        for number, start in enumerate(range(0, rows.height, FILE_ROWS))
+    ]
+    return Staged(spec, tuple(files), removed)
+
+
+def _derived(job: WriteJob, label: str, rows: pl.DataFrame) -> list[Staged]:
+    return [_derived_table(job, derivation, label, rows) for derivation in job.contract.derived]
+
+
+def _derived_table(job: WriteJob, derivation: Derivation, label: str, rows: pl.DataFrame) -> Staged:
+    """The derived partition as a whole replaces what the lake held of it."""
+    spec = derived_spec(job.contract, derivation)
+    removed = tuple(str(path) for path in job.published.files(spec, label))
+    if rows.height == 0:
+        return Staged(spec, (), removed)
+    table = derive(job.contract, derivation, rows)
+    if table.height == 0:
+        return Staged(spec, (), removed)
+    time = derived_columns(job.contract, derivation)[0].name
+    table = table.with_columns(
+        (pl.col(time) // 1000).cast(pl.Datetime("us", "UTC")).alias("_event_time"),
+        pl.lit(job.knowledge_us).cast(pl.Datetime("us", "UTC")).alias("_knowledge_time"),
+    )
+    return Staged(spec, (_write(job, spec, label, 0, table),), removed)
+
+
+def _write(job: WriteJob, spec: TableSpec, label: str, number: int, rows: pl.DataFrame) -> Path:
+    path = job.lake.data_file(spec, label, job.run_id, number)
+    write(rows, path, spec.schema)
+    return path
+
+
+def _channels(contract: Contract, rows: pl.DataFrame) -> dict[str, tuple[int, int, int]]:
+    """First and last event time (ns) and rows of each channel; without a channel column all rows are channel `*`."""
+    if rows.height == 0:
+        return {}
+    time = contract.event_time.name
+    channel = contract.role(Role.CHANNEL)
+    if channel is None:
+        span = rows.select(pl.col(time).min().alias("low"), pl.col(time).max().alias("high")).row(0)
+        return {"*": (span[0], span[1], rows.height)}
+    spans = rows.group_by(pl.col(channel.name).cast(pl.String)).agg(
+        pl.col(time).min().alias("low"), pl.col(time).max().alias("high"), pl.len()
+    )
+    return {str(name): (low, high, count) for name, low, high, count in spans.iter_rows()}

@@ -1,0 +1,1 @@
+"""Tests of the lake, on real files and real processes."""
