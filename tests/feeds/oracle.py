@@ -17,7 +17,10 @@ class Expected:
     code: str = ""
 
 
-def records(data: bytes, width: int, *, quote: bytes = b'"', comment: bytes = b"", limit: int = 1 << 20) -> list[Expected]:
+def records(
+    data: bytes, width: int, *, quote: bytes = b'"', comment: bytes = b"", limit: int = 1 << 20
+) -> list[Expected]:
+    """Every record of `data`, in order."""
     found = []
     position = 0
     while position < len(data):
@@ -36,16 +39,10 @@ def records(data: bytes, width: int, *, quote: bytes = b'"', comment: bytes = b"
             wrong_quote = False
         else:
             fields = raw.split(b",")
-            wrong_quote = bool(quote) and any(_bad_start(raw, quote))
+            wrong_quote = bool(quote) and quote in raw  # a quote may stand anywhere but at the start of such a field
         found.append(_judged(position, raw, fields, width, limit, wrong_quote=wrong_quote))
         position = following
     return found
-
-
-def _bad_start(raw: bytes, quote: bytes) -> list[bool]:
-    # A quote at the start of the line or after a separator outside quotes opens a field; if the record could not be
-    # read as quoted although it holds a quote, some such field is wrong.
-    return [quote in raw]
 
 
 def _line(data: bytes, position: int) -> tuple[int, int]:

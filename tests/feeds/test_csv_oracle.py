@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from . import oracle
 from .helpers import batch, contract, failed_of, frame_of, integer, malformed_of, raw_of, slices_of, text
 
 COLUMNS = (text("a"), integer("n"), text("z"))
-PIECES = [b",", b",", b"\n", b"\n", b'"', b'""', b"\r\n", b"\r", b"1", b"-7", b"+5", b" ", b"\t", b"x", b"#", b"\0", b"\xff"]
-PIECES += [b"\xc3\xa9", b"\xef\xbb\xbf", b"99999999999999999999", b"1.0", b"a,1,b\n", b'"q",2,"r"\n', b"c, 3,d\n", b"\x1f", b"\x1e"]
+PIECES = [b",", b",", b"\n", b"\n", b'"', b'""', b"\r\n", b"\r", b"1", b"-7", b"+5", b" ", b"\t", b"x", b"#", b"\0"]
+PIECES += [b"\xff", b"\xc3\xa9", b"\xef\xbb\xbf", b"9" * 20, b"1.0", b"\x1f", b"\x1e"]
+PIECES += [b"a,1,b\n", b'"q",2,"r"\n', b"c, 3,d\n"]
 soup = st.lists(st.sampled_from(PIECES), max_size=60).map(b"".join)
+# Polars may see a block with broken quotes before the feed finds out that it must not.
+pytestmark = pytest.mark.filterwarnings("ignore:CSV malformed")
 fuzz = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -62,6 +66,7 @@ def test_soup_with_comments(folder: Path, data: bytes, slice_bytes: int) -> None
 @fuzz
 @given(data=st.binary(max_size=200), slice_bytes=st.integers(1, 64))
 def test_bytes(folder: Path, data: bytes, slice_bytes: int) -> None:
+    assume(data[:2] not in (b"PK", b"\x1f\x8b", b"\x28\xb5"))  # would be taken for an archive
     compare(folder, data, slice_bytes=slice_bytes, limit=50)
 
 
@@ -90,6 +95,8 @@ field = st.text(alphabet=st.characters(blacklist_categories=["Cs"], blacklist_ch
 def test_what_the_csv_module_writes(
     folder: Path, rows: list[tuple[str, int, str]], quoting: int, line_end: str, slice_bytes: int
 ) -> None:
+    if quoting == csv.QUOTE_MINIMAL:  # Python 3.11 quotes only its own kind of line end
+        rows = [(re.sub("[\r\n]", "", a), number, re.sub("[\r\n]", "", z)) for a, number, z in rows]
     buffer = io.StringIO(newline="")
     csv.writer(buffer, quoting=quoting, lineterminator=line_end).writerows([("a", "n", "z"), *rows])  # type: ignore[arg-type]
     what = contract(COLUMNS, empty_is_null=False)

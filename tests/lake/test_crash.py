@@ -102,6 +102,7 @@ def test_killed_at_random_moments(tmp_path: Path, worker: Worker) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_killed_at_fifty_random_moments(tmp_path: Path, worker: Worker) -> None:
     random_kills(tmp_path / "lake", worker, times=50, seed=2)
 

@@ -13,7 +13,9 @@ import polars as pl
 import pytest
 
 from tapehouse.errors import LakeError
+from tapehouse.lake.compact import compact
 from tapehouse.lake.home import Lake
+from tapehouse.lake.query import query
 
 from .support import Bench, trades
 
@@ -175,3 +177,15 @@ def test_warm_leaves_the_catalogue_open(lake: Lake) -> None:
         if thread.name == "tapehouse-lake-warm":
             thread.join()
     assert lake._catalog is not None
+
+
+def test_a_lake_may_lie_under_any_name(tmp_path: Path) -> None:
+    root = tmp_path / "a b#c?d%20é'\"f"
+    bench = Bench(Lake.open(root))
+    bench.run("r1", trades(0, 5))
+    compact(bench.lake, bench.table())
+    bench.run("r2", trades(5, 5))
+    compact(bench.lake, bench.table())
+    assert (root / "catalog.db").exists()
+    assert query(Lake.open(root, read_only=True), "SELECT count(*) AS n FROM trades.curated").to_pylist() == [{"n": 10}]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [root.name]

@@ -47,7 +47,12 @@ def inside(calendar: Calendar, *instants: int) -> list[bool]:
 
 
 def test_half_open_hours_follow_the_clock_change() -> None:
-    for day, utc_open in (("2013-03-08", "14:30"), ("2013-03-11", "13:30"), ("2013-11-01", "13:30"), ("2013-11-04", "14:30")):
+    for day, utc_open in (
+        ("2013-03-08", "14:30"),
+        ("2013-03-11", "13:30"),
+        ("2013-11-01", "13:30"),
+        ("2013-11-04", "14:30"),
+    ):
         opening, closing = ns(f"{day}T{utc_open}", "UTC"), ns(f"{day}T16:00")
         assert inside(EQUITIES, opening - 1, opening, closing - 1, closing) == [False, True, True, False], day
 
@@ -76,8 +81,15 @@ def test_session_over_midnight_early_close_and_evening_reopening() -> None:
 
 
 def test_early_close_leaves_the_evening_session() -> None:
-    calendar = Calendar("x", sessions=(((2,), 8 * HOUR, 16 * HOUR), ((2,), 17 * HOUR, 30 * HOUR)), early_closes={"2024-07-03": 12 * HOUR})
-    day = [ns(f"2024-07-{time}", "UTC") for time in ("03T11:59", "03T12:00", "03T16:59", "03T17:00", "04T05:59", "04T06:00")]
+    calendar = Calendar(
+        "x",
+        sessions=(((2,), 8 * HOUR, 16 * HOUR), ((2,), 17 * HOUR, 30 * HOUR)),
+        early_closes={"2024-07-03": 12 * HOUR},
+    )
+    day = [
+        ns(f"2024-07-{time}", "UTC")
+        for time in ("03T11:59", "03T12:00", "03T16:59", "03T17:00", "04T05:59", "04T06:00")
+    ]
     assert inside(calendar, *day) == [True, False, False, True, True, False]
 
 
@@ -120,8 +132,16 @@ def test_exchange_of_the_library() -> None:
     ("calendar", "path", "words"),
     [
         (Calendar("c", exchange="XNYZ"), "tapehouse.calendars.c.exchange", "XNYS"),
-        (Calendar("c", "America/NewYork", sessions=((WEEKDAYS, 0, 1),)), "tapehouse.calendars.c.zone", "America/New_York"),
-        (Calendar("c", sessions=((WEEKDAYS, 0, 1),), holidays=("7/4/2013",)), "tapehouse.calendars.c.holidays", "2013-11-29"),
+        (
+            Calendar("c", "America/NewYork", sessions=((WEEKDAYS, 0, 1),)),
+            "tapehouse.calendars.c.zone",
+            "America/New_York",
+        ),
+        (
+            Calendar("c", sessions=((WEEKDAYS, 0, 1),), holidays=("7/4/2013",)),
+            "tapehouse.calendars.c.holidays",
+            "2013-11-29",
+        ),
     ],
 )
 def test_wrong_calendar_says_where_and_what(calendar, path, words) -> None:

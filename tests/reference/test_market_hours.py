@@ -15,7 +15,7 @@ ZONE = ZoneInfo("America/New_York")
 
 
 def _day(text: str) -> dt.date:
-    return dt.datetime.strptime(text, "%m/%d/%Y").date()  # noqa: DTZ007 - a date has no zone
+    return dt.datetime.strptime(text, "%m/%d/%Y").date()
 
 
 def test_us_equities_of_2013(sample_data) -> None:

@@ -57,11 +57,22 @@ def test_latest_version_not_after_the_event(tmp_path) -> None:
     text = "instrument,name,since\n7,new,2013-10-08\n7,old,2013-10-07T00:00:00.000000001Z\n8,other,2013-10-01\n"
     loaded = table(tmp_path, DATED, text)
     day = 1_381_104_000 * 10**9  # 2013-10-07T00:00Z
-    cases = [(7, day, None), (7, day + 1, "old"), (7, day + 86_400 * 10**9 - 1, "old"), (7, day + 86_400 * 10**9, "new")]
+    cases = [
+        (7, day, None),
+        (7, day + 1, "old"),
+        (7, day + 86_400 * 10**9 - 1, "old"),
+        (7, day + 86_400 * 10**9, "new"),
+    ]
     cases += [(8, day, "other"), (8, 0, None), (9, day, None), (None, day, None), (8, None, None)]
     keys, events, names = zip(*cases, strict=True)
     rows = loaded.rows(pl.DataFrame({"instrument": keys}), pl.Series(events))
     assert loaded.frame["name"].gather(rows).to_list() == list(names)
+    # Alone, each event takes the path of a slice in which no version begins.
+    for key, event, name in cases:
+        alone = loaded.rows(
+            pl.DataFrame({"instrument": pl.Series([key], dtype=pl.Int64)}), pl.Series([event], dtype=pl.Int64)
+        )
+        assert loaded.frame["name"].gather(alone).to_list() == [name], (key, event)
 
 
 @pytest.mark.parametrize(
@@ -111,13 +122,15 @@ def test_missing_files_and_names(tmp_path) -> None:
         References.load(_contract(prices=PRICES))
     with pytest.raises(ReferenceDataError, match="No such file"):
         References.load(_contract(prices=PRICES), {"prices": tmp_path / "absent.csv"})
-    with pytest.raises(ReferenceDataError, match="no reference table 'price'.*\n.*prices"):
+    with pytest.raises(ReferenceDataError, match=r"no reference table 'price'.*\n.*prices"):
         References.load(_contract(prices=PRICES), {"price": tmp_path / "x.csv"})
 
 
 def test_tick_sizes_of_a_vendor_database(sample_data) -> None:
     spec = ReferenceTable(
-        "properties", ("market", "symbol", "type"), {"minimum_price_variation": "decimal:12", "quote_currency": "string"}
+        "properties",
+        ("market", "symbol", "type"),
+        {"minimum_price_variation": "decimal:12", "quote_currency": "string"},
     )
     loaded = load_table(spec, sample_data / "reference" / "symbol-properties-database.csv", COLUMNS)
     by = pl.DataFrame({"market": ["cme", "usa"], "symbol": ["ES", "[*]"], "type": ["future", "equity"]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from tapehouse.contracts.rules import RuleScope, registry
 from tapehouse.contracts.units import Unit
 from tapehouse.kernel.verdict import Judge, JudgeState
 from tapehouse.reference import References
+
+sys.path.insert(0, str(Path(__file__).parent))  # the naive evaluator is a module of this folder
 
 TYPES = {
     Kind.INTEGER: pl.Int64,
@@ -95,7 +98,8 @@ class Bench:
         """Rows of all columns; those not given are null."""
         height = len(next(iter(rows.values())))
         given = [
-            pl.Series(column.name, rows.get(column.name, [None] * height), dtype=TYPES[column.kind]) for column in COLUMNS
+            pl.Series(column.name, rows.get(column.name, [None] * height), dtype=TYPES[column.kind])
+            for column in COLUMNS
         ]
         failed = [
             pl.Series(name, values, dtype=pl.Boolean) for name, values in rows.items() if name.startswith("_failed_")

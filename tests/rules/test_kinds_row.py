@@ -30,7 +30,13 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, list[Any]], list[int]]] = 
     ("both", {"rule": "range", "min": 1, "max": 2}, "size", {"size": [0, 1, 2, 3, None]}, [0, 3]),
     ("double", {"rule": "range", "max": 0.5}, "close", {"close": [0.5, 0.50001]}, [1]),
     ("instant", {"rule": "range", "min": "2013-10-07T18:00:00Z"}, "ts_event", {"ts_event": [NOON - 1, NOON]}, [0]),
-    ("set", {"rule": "set", "values": ["XNAS", "XNYS"]}, "venue", {"venue": ["XNAS", "xnas", None, "XNYS", ""]}, [1, 4]),
+    (
+        "set",
+        {"rule": "set", "values": ["XNAS", "XNYS"]},
+        "venue",
+        {"venue": ["XNAS", "xnas", None, "XNYS", ""]},
+        [1, 4],
+    ),
     (
         "set without null",
         {"rule": "set", "values": ["XNAS"], "allowNull": False},
@@ -41,7 +47,13 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, list[Any]], list[int]]] = 
     ("set with null", {"rule": "set", "values": ["XNAS"], "allowNull": True}, "venue", {"venue": ["XNAS", None]}, []),
     ("set of prices", {"rule": "set", "values": ["0.5", 1]}, "price", {"price": [5000, 10000, 1]}, [2]),
     ("set of booleans", {"rule": "set", "values": [True]}, "flagged", {"flagged": [True, False, None]}, [1]),
-    ("regex", {"rule": "regex", "pattern": "[A-Z]{1,3}|x"}, "symbol", {"symbol": ["AIG", "AIGG", "x", "xA", None]}, [1, 3]),
+    (
+        "regex",
+        {"rule": "regex", "pattern": "[A-Z]{1,3}|x"},
+        "symbol",
+        {"symbol": ["AIG", "AIGG", "x", "xA", None]},
+        [1, 3],
+    ),
     ("regex and line break", {"rule": "regex", "pattern": "A$"}, "symbol", {"symbol": ["A", "A\n"]}, [1]),
     ("regex dot", {"rule": "regex", "pattern": "^A.*"}, "symbol", {"symbol": ["A1", "A\nB", "BA"]}, [1, 2]),
     ("skew", {"rule": "clock_skew"}, "", {"ts_event": [5, 5, 5, None], "ts_recv": [4, 5, None, 5]}, [0]),
@@ -85,11 +97,19 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, list[Any]], list[int]]] = 
     ),
     ("tick", {"rule": "tick_size", "tick": "0.01"}, "price", {"price": [100, 150, 0, -100, -150, None]}, [1, 4]),
     ("tick from", {"rule": "tick_size", "tick": 0.01, "atLeast": "1"}, "price", {"price": [9999, 10001, 10100]}, [1]),
-    ("expression", {"rule": "expression", "broken": "ts_recv < ts_event"}, "", {"ts_event": [2, 2], "ts_recv": [1, 2]}, [0]),
+    (
+        "expression",
+        {"rule": "expression", "broken": "ts_recv < ts_event"},
+        "",
+        {"ts_event": [2, 2], "ts_recv": [1, 2]},
+        [0],
+    ),
 ]
 
 
-@pytest.mark.parametrize(("implementation", "on", "rows", "expected"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
+@pytest.mark.parametrize(
+    ("implementation", "on", "rows", "expected"), [c[1:] for c in CASES], ids=[c[0] for c in CASES]
+)
 def test_broken_rows(broken, implementation, on, rows, expected) -> None:
     assert broken(implementation, rows, on) == expected
 

@@ -43,11 +43,13 @@ def test_few_quotes_cross_the_standing_best(bench, sample_data, day) -> None:
     rows, crossed, locked = DAYS[day]
     assert quotes.height == rows
     assert quotes.select((pl.col("bid").is_null() ^ pl.col("ask").is_null()).all()).item(), "each row updates one side"
-    judge = Judge(bench.contract(bench.rule({"rule": "crossed_book"}), bench.rule({"rule": "locked_book"})), bench.references())
+    judge = Judge(
+        bench.contract(bench.rule({"rule": "crossed_book"}), bench.rule({"rule": "locked_book"})), bench.references()
+    )
     state, counts = JudgeState(), [0, 0]
     for start in range(0, rows, SLICE_ROWS):
         verdict = judge.verdict(judge.annotate(quotes[start : start + SLICE_ROWS], state))
-        counts = [count + int((verdict["_broken"] & (1 << bit) != 0).sum()) for bit, count in enumerate(counts)]
+        counts = [count + int(((verdict["_broken"] & (1 << bit)) != 0).sum()) for bit, count in enumerate(counts)]
     assert counts == [crossed, locked]
     assert counts[0] < 0.001 * rows
 
@@ -58,6 +60,6 @@ def test_other_readings_see_a_broken_market(bench, sample_data) -> None:
     readings = [bench.rule({"rule": "crossed_book", "across": across}) for across in ("none", "best")]
     judge = Judge(bench.contract(*readings), bench.references())
     verdict = judge.verdict(judge.annotate(quotes, JudgeState()))
-    shares = [(verdict["_broken"] & (1 << bit) != 0).sum() / quotes.height for bit in range(2)]
+    shares = [((verdict["_broken"] & (1 << bit)) != 0).sum() / quotes.height for bit in range(2)]
     assert shares[0] > 0.01
     assert shares[1] > 0.99

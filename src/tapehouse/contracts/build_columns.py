@@ -7,69 +7,17 @@ import zoneinfo
 from decimal import Decimal
 from typing import Any
 
+from tapehouse.contracts.column_types import GRAMMARS, KINDS, NUMBERS, ROLES
 from tapehouse.contracts.draft import Custom, Draft, items, text
 from tapehouse.contracts.expr_constants import Span, instant_ns, scaled
 from tapehouse.contracts.expr_lex import KEYWORDS, ExpressionError
 from tapehouse.contracts.model import Column, Grammar, Kind, Role
 from tapehouse.contracts.positions import Path
-from tapehouse.contracts.schema_check import did_you_mean
+from tapehouse.contracts.suggest import did_you_mean
 from tapehouse.contracts.units import Unit
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _INT64 = 1 << 63
-
-_KINDS = {
-    "integer": Kind.INTEGER,
-    "number": Kind.DOUBLE,
-    "string": Kind.STRING,
-    "boolean": Kind.BOOLEAN,
-    "timestamp": Kind.TIMESTAMP,
-    "date": Kind.DATE,
-}
-
-_TIMES = (
-    Grammar.ISO8601,
-    Grammar.EPOCH_S,
-    Grammar.EPOCH_MS,
-    Grammar.EPOCH_US,
-    Grammar.EPOCH_NS,
-    Grammar.MS_OF_DAY,
-    Grammar.STRPTIME,
-)
-GRAMMARS: dict[Kind, tuple[Grammar, ...]] = {
-    Kind.INTEGER: (Grammar.INTEGER, Grammar.HEX),
-    Kind.DECIMAL: (Grammar.DECIMAL, Grammar.SCALED),
-    Kind.DOUBLE: (Grammar.DOUBLE,),
-    Kind.STRING: (Grammar.TEXT,),
-    Kind.BOOLEAN: (Grammar.BOOLEAN,),
-    Kind.TIMESTAMP: _TIMES,
-    Kind.DATE: (Grammar.DATE, Grammar.STRPTIME),
-}
-
-_NUMBERS = (Kind.DECIMAL, Kind.DOUBLE, Kind.INTEGER)
-_PRICE = (Unit.PRICE, _NUMBERS)
-_SIZE = (Unit.SIZE, _NUMBERS)
-_NAMING = (Unit.ANY, (Kind.STRING, Kind.INTEGER))
-_TIME = (Unit.TIME, (Kind.TIMESTAMP,))
-ROLES: dict[Role, tuple[Unit, tuple[Kind, ...]]] = {
-    Role.EVENT_TIME: _TIME,
-    Role.RECEIVE_TIME: _TIME,
-    Role.SYMBOL: _NAMING,
-    Role.VENUE: _NAMING,
-    Role.PRICE: _PRICE,
-    Role.SIZE: _SIZE,
-    Role.SEQUENCE: (Unit.ID, (Kind.INTEGER,)),
-    Role.CHANNEL: _NAMING,
-    Role.BID: _PRICE,
-    Role.BID_SIZE: _SIZE,
-    Role.ASK: _PRICE,
-    Role.ASK_SIZE: _SIZE,
-    Role.OPEN: _PRICE,
-    Role.HIGH: _PRICE,
-    Role.LOW: _PRICE,
-    Role.CLOSE: _PRICE,
-    Role.VOLUME: _SIZE,
-}
 
 # Feeds whose values arrive typed: their times need no grammar.
 _TYPED_FEEDS = ("parquet", "dbn")
@@ -180,14 +128,14 @@ class _Build:
         place = (*self._path, "logicalType")
         if logical is None:
             if "logicalType" not in self._raw:
-                self._draft.problem(self._path, "'logicalType' is missing", allowed=", ".join(_KINDS))
+                self._draft.problem(self._path, "'logicalType' is missing", allowed=", ".join(KINDS))
             return None
-        kind = _KINDS.get(logical)
+        kind = KINDS.get(logical)
         if kind is None:
             if self._draft.sound(place):
-                guess = did_you_mean(logical, list(_KINDS))
+                guess = did_you_mean(logical, list(KINDS))
                 self._draft.problem(
-                    place, f"type {logical!r} is not supported", value=logical, allowed=", ".join(_KINDS), guess=guess
+                    place, f"type {logical!r} is not supported", value=logical, allowed=", ".join(KINDS), guess=guess
                 )
             return None
         if kind == Kind.DOUBLE and "tapehouse.scale" in self._custom:
@@ -234,7 +182,7 @@ class _Build:
         if stated is None:
             return default
         unit = Unit(stated)
-        numeric = kind in _NUMBERS or (kind == Kind.TIMESTAMP and unit == Unit.TIME)
+        numeric = kind in NUMBERS or (kind == Kind.TIMESTAMP and unit == Unit.TIME)
         if not numeric or (unit == Unit.TIME and kind != Kind.TIMESTAMP):
             self._complain("unit", f"unit {stated} on a {kind} column", "units on numbers only; times are `time`")
         elif default not in (Unit.ANY, unit):
@@ -254,7 +202,7 @@ class _Build:
         return int(stated)
 
     def _zone(self, grammar: Grammar) -> str:
-        zone = str(self._value("zone", "UTC"))
+        zone = str(self._value("zone", ""))
         if "tapehouse.zone" in self._custom:
             check_zone(self._draft, zone, self._custom["tapehouse.zone"].path)
             if grammar not in (Grammar.ISO8601, Grammar.MS_OF_DAY, Grammar.STRPTIME):

@@ -11,7 +11,7 @@ from tapehouse.contracts.expr import Expr, Scope
 from tapehouse.contracts.expr_lex import ExpressionError
 from tapehouse.contracts.model import Column, Derivation, Feed, Key, Partitioning, Retention, Role
 from tapehouse.contracts.positions import Path
-from tapehouse.contracts.schema_check import did_you_mean
+from tapehouse.contracts.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from tapehouse.contracts.rules.base import RuleScope

@@ -19,7 +19,8 @@ from tapehouse.contracts.library_rules import Implied, library_rule
 from tapehouse.contracts.model import BatchRule, Column, Grammar, Kind, RowRule, Severity
 from tapehouse.contracts.positions import Path
 from tapehouse.contracts.rules.base import RuleKind, RuleParameterError, RuleScope
-from tapehouse.contracts.schema_check import SchemaCheck, did_you_mean
+from tapehouse.contracts.schema_check import SchemaCheck
+from tapehouse.contracts.suggest import did_you_mean
 from tapehouse.contracts.vocabulary import implementation_schema
 
 MAX_ROW_RULES = 62

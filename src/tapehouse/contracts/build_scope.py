@@ -11,7 +11,7 @@ from tapehouse.contracts.build_columns import check_zone
 from tapehouse.contracts.draft import Custom, Draft
 from tapehouse.contracts.model import Calendar, Column, Kind, ReferenceTable
 from tapehouse.contracts.positions import Path
-from tapehouse.contracts.schema_check import did_you_mean
+from tapehouse.contracts.suggest import did_you_mean
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DECIMAL = re.compile(r"decimal:(\d|1[0-5])")

@@ -30,7 +30,7 @@ class Change:
 
 
 def diff(old: Contract, new: Contract) -> list[Change]:
-    """All changes from `old` to `new`; breaking ones first. The last concerns the version, if it is not raised enough."""
+    """All changes from `old` to `new`, breaking ones first; last one on the version, if it is not raised enough."""
     found = [
         *_dataset(old, new),
         *_columns(old, new),
@@ -90,7 +90,9 @@ def _columns(old: Contract, new: Contract) -> Iterator[Change]:
         if name in after:
             yield from _column(column, after[name])
             continue
-        twin = next((other for other in added if _same_but_name(column, other)), None)
+        at = old.columns.index(column)
+        here = new.columns[at] if at < len(new.columns) else None
+        twin = next((other for other in added if _same_but_name(column, other, other is here)), None)
         if twin is not None:
             added.remove(twin)
             yield Change(f"columns.{name}", True, f"renamed to {twin.name}: readers ask for {name}", name, twin.name)
@@ -107,10 +109,12 @@ def _columns(old: Contract, new: Contract) -> Iterator[Change]:
         yield Change("columns", by_place, f"order of columns changed: {reason}", tuple(kept_before), tuple(kept_after))
 
 
-def _same_but_name(one: Column, other: Column) -> bool:
+def _same_but_name(one: Column, other: Column, same_place: bool) -> bool:
+    """Whether a removed and an added column look like one that got another name."""
     same_source = one.source == other.source
     same_role = one.role is not None and one.role == other.role
-    return one.kind == other.kind and one.scale == other.scale and (same_source or same_role)
+    alike = one.kind == other.kind and one.scale == other.scale and one.role == other.role
+    return alike and (same_source or same_role or same_place)
 
 
 def _added(column: Column, contract: Contract) -> tuple[bool, str]:

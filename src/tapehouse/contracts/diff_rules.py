@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tapehouse.contracts.expr import Compare, Expr, InSet, Lit, Not
+from tapehouse.contracts.expr import All, AnyOf, Compare, Expr, InSet, Lit, Not
 from tapehouse.contracts.expr_print import unparse
 from tapehouse.contracts.model import BatchRule, Contract, RowRule, Severity
 from tapehouse.contracts.show import scope_of
@@ -18,8 +18,7 @@ WEAKER = "weaker: readers may now meet rows that were refused"
 
 def rule_changes(old: Contract, new: Contract) -> Iterator[Facts]:
     """Facts of every rule that was added, removed or changed."""
-    before: dict[str, RowRule | BatchRule] = {rule.code: rule for rule in (*old.rules, *old.batch_rules)}
-    after: dict[str, RowRule | BatchRule] = {rule.code: rule for rule in (*new.rules, *new.batch_rules)}
+    before, after = _by_code(old), _by_code(new)
     texts = [{rule.code: unparse(rule.broken, scope_of(c)) for rule in c.rules} for c in (old, new)]
     implied_old, implied_new = _gone(old, new), _gone(new, old)
     for code, rule in before.items():
@@ -36,6 +35,11 @@ def rule_changes(old: Contract, new: Contract) -> Iterator[Facts]:
             rejects = rule.severity == Severity.REJECT
             reason = f"rule added, {STRICTER}" if rejects else "warning added"
             yield f"rules.{code}", rejects, reason, None, texts[1].get(code, rule.kind)
+
+
+def _by_code(contract: Contract) -> dict[str, RowRule | BatchRule]:
+    found: dict[str, RowRule | BatchRule] = {rule.code: rule for rule in contract.rules}
+    return found | {rule.code: rule for rule in contract.batch_rules}
 
 
 def _gone(contract: Contract, other: Contract) -> set[str]:
@@ -69,20 +73,22 @@ def _changed(
 
 
 def _direction(old: Expr, new: Expr) -> str:
-    """Whether `new` is broken by more rows than `old`, where that can be told."""
-    if isinstance(old, Not) and isinstance(new, Not):
-        old, new = old.operand, new.operand
-        swap = True
-    else:
-        swap = False
+    """Whether `new` is broken by more rows than `old`, in words."""
     more = _broken_more(old, new)
     if more is None:
         return "rule changed: rows may be judged otherwise"
-    return STRICTER if more != swap else WEAKER
+    return STRICTER if more else WEAKER
 
 
 def _broken_more(old: Expr, new: Expr) -> bool | None:
     """True where the condition holds for more rows, False for fewer, None where it cannot be told."""
+    if isinstance(old, Not) and isinstance(new, Not):
+        inner = _broken_more(old.operand, new.operand)
+        return None if inner is None else not inner
+    if isinstance(old, AnyOf | All) and type(old) is type(new) and isinstance(new, AnyOf | All):
+        changed = [(a, b) for a, b in zip(old.operands, new.operands, strict=False) if a != b]
+        alike = len(old.operands) == len(new.operands) and len(changed) == 1
+        return _broken_more(*changed[0]) if alike else None
     if isinstance(old, InSet) and isinstance(new, InSet) and old.operand == new.operand:
         one, other = set(old.values), set(new.values)
         return True if one < other else False if other < one else None

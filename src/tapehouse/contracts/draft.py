@@ -8,7 +8,8 @@ from typing import Any
 
 from tapehouse.contracts.expr_lex import ExpressionError
 from tapehouse.contracts.positions import Document, Path, dotted
-from tapehouse.contracts.schema_check import Finding, did_you_mean
+from tapehouse.contracts.schema_check import Finding
+from tapehouse.contracts.suggest import did_you_mean
 from tapehouse.contracts.vocabulary import PREFIX, odcs_check, property_check, property_names
 from tapehouse.errors import Problem
 

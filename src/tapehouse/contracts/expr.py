@@ -329,8 +329,8 @@ class Next(Expr):
 class Rolling(Expr):
     """Statistic over `rows` rows of the same key centred on this one, in arrival order; nulls are skipped.
 
-    `rows` is odd, at least 1, so that the centre is a row. `mean`, `median` and `sum` are doubles; at the ends of a
-    batch the window is cut short.
+    Of an even number of rows, one more lies before this row than after it. At the ends of a batch the window is cut
+    short. `mean` and `median` are doubles, of a decimal still scaled; the others are exact.
     """
 
     statistic: Literal["median", "mean", "min", "max", "sum"]

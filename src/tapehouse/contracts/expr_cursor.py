@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from tapehouse.contracts.expr_constants import Span
 from tapehouse.contracts.expr_lex import ExpressionError, Token
+from tapehouse.contracts.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from tapehouse.contracts.rules.base import RuleScope
-
-
-def close_match(word: str, choices: Collection[str]) -> str:
-    """A sentence that proposes the nearest of `choices`, or nothing."""
-    near = get_close_matches(word, choices, n=1, cutoff=0.6) or [c for c in choices if c.lower() == word.lower()]
-    return f"did you mean {near[0]!r}?" if near else ""
 
 
 class Cursor:
@@ -81,7 +75,7 @@ class Cursor:
         token = self.take()
         if token.kind != "word" or token.value not in choices:
             raise self.span(token).error(
-                f"no {what} {token.value!r}", ", ".join(choices) or "none declared", close_match(token.value, choices)
+                f"no {what} {token.value!r}", ", ".join(choices) or "none declared", did_you_mean(token.value, choices)
             )
         return token.value
 

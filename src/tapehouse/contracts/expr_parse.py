@@ -25,11 +25,12 @@ from tapehouse.contracts.expr_constants import (
     settle,
     typed,
 )
-from tapehouse.contracts.expr_cursor import Cursor, close_match
+from tapehouse.contracts.expr_cursor import Cursor
 from tapehouse.contracts.expr_functions import FUNCTIONS, call
 from tapehouse.contracts.expr_lex import ExpressionError, Token, tokens
 from tapehouse.contracts.expr_terms import Operator, arithmetic, unify
 from tapehouse.contracts.model import Kind
+from tapehouse.contracts.suggest import did_you_mean
 from tapehouse.contracts.units import Unit
 
 if TYPE_CHECKING:
@@ -247,7 +248,7 @@ class Parser(Cursor):
         if self.at("("):
             if token.value not in FUNCTIONS:
                 known = ", ".join(sorted(FUNCTIONS))
-                raise span.error(f"no function {token.value!r}", known, close_match(token.value, FUNCTIONS))
+                raise span.error(f"no function {token.value!r}", known, did_you_mean(token.value, FUNCTIONS))
             self._depth += 1
             if self._depth > _MAX_DEPTH:
                 raise span.error(f"more than {_MAX_DEPTH} levels of brackets")
@@ -256,7 +257,7 @@ class Parser(Cursor):
             return term
         if token.value not in self.scope.columns:
             columns = self.scope.columns
-            raise span.error(f"no column {token.value!r}", ", ".join(columns), close_match(token.value, columns))
+            raise span.error(f"no column {token.value!r}", ", ".join(columns), did_you_mean(token.value, columns))
         return typed(e.Col(token.value), self.scope, span)
 
     # ---- arguments of functions ----------------------------------------------------------------------------------

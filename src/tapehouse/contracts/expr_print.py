@@ -45,6 +45,8 @@ class _Printer:
         if rule is None:
             return self._call(tree)
         binding, write = rule
+        if isinstance(tree, e.Arith) and tree.op in ("*", "/", "%"):
+            binding = _PRODUCT
         written = write(self, tree)
         return f"({written})" if binding < place else written
 
@@ -74,15 +76,15 @@ class _Printer:
         common = widest(type_of(tree, self._scope) for tree in trees)
         return [(_unscaled(tree, common, self._scope), common) for tree in trees]
 
-    def binary(self, op: str, left: e.Expr, right: e.Expr, place: int) -> str:
+    def binary(self, op: str, left: e.Expr, right: e.Expr, places: tuple[int, int]) -> str:
         (one, common), (other, _) = self.level((left, right))
-        return f"{self.text(one, place, common)} {op} {self.text(other, place + 1, common)}"
+        return f"{self.text(one, places[0], common)} {op} {self.text(other, places[1], common)}"
 
     def arith(self, tree: e.Arith) -> str:
         if tree.op in ("+", "-"):
-            return self.binary(tree.op, tree.left, tree.right, _SUM)
+            return self.binary(tree.op, tree.left, tree.right, (_SUM, _PRODUCT))
         if tree.op == "%":
-            return self.binary(tree.op, tree.left, tree.right, _PRODUCT)
+            return self.binary(tree.op, tree.left, tree.right, (_PRODUCT, _ATOM))
         return f"{self.text(tree.left, _PRODUCT)} {tree.op} {self.text(tree.right, _ATOM)}"
 
     def membership(self, tree: e.InSet) -> str:
@@ -171,7 +173,7 @@ _NODES: dict[type[e.Expr], tuple[int, _Write]] = {
     e.AnyOf: (_OR, lambda p, t: " or ".join(p.text(item, _AND) for item in t.operands)),
     e.All: (_AND, lambda p, t: " and ".join(p.text(item, _NOT) for item in t.operands)),
     e.Not: (_NOT, lambda p, t: p.negation(t)),
-    e.Compare: (_TEST, lambda p, t: p.binary(t.op, t.left, t.right, _SUM)),
+    e.Compare: (_TEST, lambda p, t: p.binary(t.op, t.left, t.right, (_SUM, _SUM))),
     e.IsNull: (_TEST, lambda p, t: f"{p.text(t.operand, _SUM)} is null"),
     e.InSet: (_TEST, lambda p, t: p.membership(t)),
     e.Matches: (_TEST, lambda p, t: f"{p.text(t.operand, _SUM)} matches {p.text(e.Lit(t.pattern), _ATOM)}"),

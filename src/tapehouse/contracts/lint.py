@@ -53,7 +53,7 @@ class Finding:
 
 
 def lint(path: Path | str) -> list[Finding]:
-    """Findings of the contract in file `path`, in the order of the file. Raises ContractError where it does not load."""
+    """Findings of the contract in file `path`, in the file's order. Raises ContractError where it does not load."""
     return lint_text(Path(path).read_text("utf-8-sig"), str(path))
 
 

@@ -101,20 +101,11 @@ def _build(draft: Draft, content: str, kinds: Mapping[str, RuleKind] | None) -> 
     table_custom = draft.custom(table, path, "table")
     feed = dataset.build_feed(draft, table_custom)
     columns = build_columns(draft, table, path, feed.format)
-    places = {
-        name: (*path, "properties", index)
-        for index, raw in enumerate(items(table, "properties"))
-        if (name := text(raw, "name")) is not None
-    }
-    dataset.check_sources(draft, feed, columns, places)
+    dataset.check_sources(draft, feed, columns, _places(table, path))
     calendars = build_calendars(draft, custom)
     references = build_references(draft, custom, columns)
     scope = RuleScope(columns, calendars, references)
-    if kinds is None:
-        from tapehouse.contracts.rules import registry
-
-        kinds = registry()
-    rules = RuleBuilder(draft, scope, kinds, feed.format).build(table, path)
+    rules = RuleBuilder(draft, scope, _kinds() if kinds is None else kinds, feed.format).build(table, path)
     levels = dataset.build_service_levels(draft)
     budget = custom.get("tapehouse.budget")
     contract = Contract(
@@ -140,6 +131,18 @@ def _build(draft: Draft, content: str, kinds: Mapping[str, RuleKind] | None) -> 
         description=_description(data, table),
     )
     return None if draft.problems else contract
+
+
+def _kinds() -> Mapping[str, RuleKind]:
+    from tapehouse.contracts.rules import registry
+
+    return registry()
+
+
+def _places(table: dict[str, Any], path: Place) -> dict[str, Place]:
+    """Where each column stands, by name."""
+    columns = enumerate(items(table, "properties"))
+    return {str(raw["name"]): (*path, "properties", index) for index, raw in columns if text(raw, "name") is not None}
 
 
 def _check_identity(draft: Draft, data: dict[str, Any]) -> None:

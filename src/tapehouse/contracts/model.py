@@ -98,8 +98,9 @@ class Column:
 
     `source` is its name in the batch, or `path:NAME` for a group captured from the batch's path. `scale` is the number
     of decimals of a DECIMAL in kernel and lake; `source_scale` that of a `scaled` grammar. `zone` is an IANA name for
-    local times. `null_values` are the texts that mean null besides the feed's. `sentinels` are canonical values that
-    mean "not updated" and become null (they are not a fault). Positions are 1-based, for error messages.
+    local times; empty means that every time must state its own offset (`iso8601`) or is UTC (other grammars).
+    `null_values` are the texts that mean null besides the feed's. `sentinels` are canonical values that mean "not
+    updated" and become null (they are not a fault). Positions are 1-based, for error messages.
     """
 
     name: str
@@ -110,7 +111,7 @@ class Column:
     unit: Unit = Unit.ANY
     scale: int = 0
     source_scale: int = 0
-    zone: str = "UTC"
+    zone: str = ""
     format: str = ""
     null_values: tuple[str, ...] = ()
     sentinels: tuple[int | float | str, ...] = ()
@@ -226,8 +227,8 @@ class Calendar:
 @dataclass(frozen=True, slots=True)
 class ReferenceTable:
     """A reference file joined by `Lookup`. `keys` and `columns` name its columns; `columns` maps a name to the contract
-    column whose type and scale it takes, or to a kind. `valid_from` names its as-of column, if it has one.
-    `path` may be empty: the run then must be given one.
+    column whose type and scale it takes, or to a kind (a decimal with its scale: `decimal:4`). `valid_from` names its
+    as-of column, if it has one. `path` may be empty: the run then must be given one.
     """
 
     name: str

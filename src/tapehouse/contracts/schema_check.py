@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import jsonschema_rs
 
 from tapehouse.contracts.positions import Path
+from tapehouse.contracts.suggest import did_you_mean
 
 _TYPE_NAMES = {"object": "a mapping", "array": "a list", "string": "a text", "null": "nothing"}
 _NUMERIC_TEXT = re.compile(r"-?\d+(\.\d+)?%?")
@@ -184,14 +184,6 @@ def _text_slip(value: str, wanted: Collection[str]) -> str:
     if "array" in wanted or "a list" in wanted:
         return f"write it as a list: [{stripped}]"
     return ""
-
-
-def did_you_mean(word: str, choices: Collection[str]) -> str:
-    """A sentence that proposes the nearest of `choices`, or nothing."""
-    folded = {choice.lower().replace("_", "").replace("-", ""): choice for choice in choices}
-    plain = word.lower().replace("_", "").replace("-", "")
-    near = get_close_matches(plain, folded, n=1, cutoff=0.65)
-    return f"did you mean {folded[near[0]]!r}?" if near else ""
 
 
 def _shown(value: object) -> str:

@@ -12,9 +12,9 @@ import polars as pl
 from tapehouse.contracts.model import Column, Grammar, Kind
 
 _DIGITS = r"^[+-]?[0-9]+$"
-_INT64_MAX = (1 << 63) - 1
-_DECIMAL_MAX = 10**18 - 1
-_NANOSECONDS = {
+INT64_MAX = (1 << 63) - 1
+DECIMAL_MAX = 10**18 - 1
+NANOSECONDS = {
     Grammar.EPOCH_S: 1_000_000_000,
     Grammar.EPOCH_MS: 1_000_000,
     Grammar.EPOCH_US: 1_000,
@@ -41,11 +41,11 @@ def scaling(column: Column) -> Scaling | None:
         case Kind.TIMESTAMP, Grammar.EPOCH_NS:
             return Scaling()
         case Kind.TIMESTAMP, Grammar.EPOCH_S | Grammar.EPOCH_MS | Grammar.EPOCH_US:
-            factor = _NANOSECONDS[column.grammar]
-            return Scaling(factor, _INT64_MAX // factor)
+            factor = NANOSECONDS[column.grammar]
+            return Scaling(factor, INT64_MAX // factor)
         case Kind.DECIMAL, Grammar.SCALED if column.source_scale <= column.scale:
             factor = 10 ** (column.scale - column.source_scale)
-            return Scaling(factor, _DECIMAL_MAX // factor)
+            return Scaling(factor, DECIMAL_MAX // factor)
     return None
 
 

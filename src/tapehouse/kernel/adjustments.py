@@ -22,6 +22,10 @@ from tapehouse.kernel.price_basis import Bars, Floats, price_basis
 _NS_PER_DAY = 86_400_000_000_000
 # An adjusted close that is off by less than this is right: files keep prices as single-precision numbers.
 FACTOR_ERROR_MAX = 1e-4
+# Beyond these a number is no price and no amount, and its ratios would leave floating point.
+PRICE_MIN, AMOUNT_MAX = 1e-9, 1e21
+# No share was ever split into, or consolidated from, more than a million.
+SPLIT_DIGITS_MAX = 6.0
 _ROW = "_row_of_batch"
 
 
@@ -39,7 +43,9 @@ def bar_faults(frame: pl.DataFrame, node: BarFault) -> pl.Series:
 
     `answer` "faults" gives Int64, never null; the others give String.
     """
-    found = [(rows[_ROW].to_numpy(), _judge(rows, node)) for rows in _per_key(_usable(frame, node), node.by)]
+    # Ratios of absurd amounts overflow to infinity, which is near nothing: as good an answer as any.
+    with np.errstate(all="ignore"):
+        found = [(rows[_ROW].to_numpy(), _judge(rows, node)) for rows in _per_key(_usable(frame, node), node.by)]
     if node.answer == "faults":
         bits = np.zeros(frame.height, np.int64)
         for at, findings in found:
@@ -70,7 +76,7 @@ def _usable(frame: pl.DataFrame, node: BarFault) -> pl.DataFrame:
         .sort(*(f"_by{index}" for index in range(len(node.by))), "at", _ROW)
     )  # fmt: skip
     keys = [f"_by{index}" for index in range(len(node.by))]
-    priced = pl.col("close") > 0
+    priced = pl.col("close") >= PRICE_MIN
     carried = [_carried(name, priced, keys) for name in ("dividend", "gains")]
     return work.with_columns(*carried).filter(priced.fill_null(False))
 
@@ -79,7 +85,7 @@ def _double(column: Col | None, scale: int) -> pl.Expr:
     if column is None:
         return pl.lit(None, dtype=pl.Float64)
     value = pl.col(column.name).cast(pl.Float64)
-    return value / 10.0**scale if scale else value
+    return pl.when(value.is_finite() & (value.abs() < AMOUNT_MAX)).then(value / 10.0**scale if scale else value)
 
 
 def _carried(name: str, priced: pl.Expr, keys: list[str]) -> pl.Expr:
@@ -119,7 +125,7 @@ def _bars(rows: pl.DataFrame, node: BarFault) -> Bars:
     def known(name: str, absent: float) -> Floats:
         return rows[name].fill_null(absent).fill_nan(absent).to_numpy().astype(np.float64)
 
-    close = known("close", 0.0)
+    close, split = known("close", 0.0), known("split", 0.0)
     return Bars(
         # Midnight in the exchange's zone lies within half a day of midnight UTC of the same date.
         day=np.round(known("at", 0.0) / _NS_PER_DAY),
@@ -128,8 +134,15 @@ def _bars(rows: pl.DataFrame, node: BarFault) -> Bars:
         low=known("low", 0.0),
         close=close,
         traded=known("volume", 0.0) > 0 if node.volume is not None else np.ones(len(close), np.bool_),
-        adjusted=rows["adjusted"].fill_null(rows["close"]).to_numpy().astype(np.float64),
+        adjusted=_adjusted(rows),
         dividend=known("dividend", 0.0),
-        split=known("split", 0.0),
+        split=np.where(np.abs(np.log10(np.maximum(split, 1e-300))) < SPLIT_DIGITS_MAX, split, 0.0),
         gains=known("gains", 0.0),
     )
+
+
+def _adjusted(rows: pl.DataFrame) -> Floats:
+    """Adjusted closes; where one is not stated, the factor of the bar before stands."""
+    factor = (pl.col("adjusted") / pl.col("close")).fill_nan(None)
+    filled = factor.forward_fill().backward_fill().fill_null(1.0) * pl.col("close")
+    return rows.select(filled).to_series().to_numpy().astype(np.float64)

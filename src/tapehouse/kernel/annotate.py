@@ -58,9 +58,9 @@ class Annotator:
         if isinstance(node, ast.Lookup):
             return self._lookup(node, frame, rows)
         if isinstance(node, ast.InSession):
-            return self._in_session(node, frame.with_columns(compiler.compile(node.operand).alias(name))[name])
-        operand = next(node.children(), None)
-        compiled = None if operand is None else compiler.compile(operand)
+            return self._in_session(node, frame.select(compiler.compile(node.operand)).to_series())
+        operand = getattr(node, "operand", None)
+        compiled = compiler.compile(operand) if isinstance(operand, ast.Expr) else None
         if node.own_scope == Scope.ORDERED and compiled is not None:
             return ordered(node, frame, compiled, state.windows.setdefault(name, WindowState()))
         return whole_batch(node, frame, compiled)

@@ -84,7 +84,7 @@ class BarReasons:
             return "no dividend"
         return (
             f"dividend {self._bars.dividend[row]:.6g}, {date.stated:.2%} of the close before;"
-            f" the price fell {date.fall:.2%} and the adjustment took {date.applied:.2%}"
+            f" the price moved by {-date.fall:+.2%} and the adjustment took {date.applied:.2%}"
         )
 
     def _dividend_expected(self, row: int) -> str:
@@ -105,7 +105,8 @@ class BarReasons:
         if self._spoiler[row] < 0:
             return "close within the day's low and high: the dividend of the next day was taken off it"
         date = self._dates[int(self._spoiler[row])]
-        right = self._bars.adjusted[row] / self._bars.close[row] / self._error[row]
+        error = self._error[row] or np.nan  # an adjusted close of zero does not tell what it should be
+        right = self._bars.adjusted[row] / self._bars.close[row] / error
         if date.why == Why.MOVED:
             days = f"stated for {self._day(date.row)} was of {self._day(date.moved_to)}"
             return f"factor {right:.6f}: the dividend {days}"

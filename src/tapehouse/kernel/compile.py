@@ -14,12 +14,13 @@ from typing import Any
 import polars as pl
 
 from tapehouse.contracts import expr as ast
+from tapehouse.contracts.expr_bars import BarFault
 from tapehouse.contracts.model import Kind
 from tapehouse.kernel.types import INT64_BITS, INT128_BITS, Typer
 
 MATERIALISED = (
     ast.Lookup, ast.InSession, ast.Previous, ast.Carried, ast.CarriedBest, ast.RunningMax, ast.Next, ast.Rolling,
-    ast.SeenBefore,
+    ast.SeenBefore, BarFault,
 )  # fmt: skip
 
 
@@ -40,25 +41,32 @@ class Compiler:
             ast.Lit: lambda node: _literal(node.value),
             ast.Null: lambda _: pl.lit(None),
             ast.ParseFailed: lambda node: pl.col(failed_column(node.name)),
-            ast.Not: lambda node: self.compile(node.operand).not_(),
+            ast.Not: lambda node: self._compile(node.operand).not_(),
             ast.All: self._all,
             ast.AnyOf: self._any,
             ast.Compare: self._compare,
-            ast.IsNull: lambda node: self.compile(node.operand).is_null(),
+            ast.IsNull: lambda node: self._compile(node.operand).is_null(),
             ast.InSet: self._in_set,
-            ast.Matches: lambda node: self.compile(node.operand).str.contains(anchored(node.pattern)),
-            ast.HasBits: lambda node: (self.compile(node.operand) & pl.lit(node.mask)) == node.mask,
+            ast.Matches: lambda node: self._compile(node.operand).str.contains(anchored(node.pattern)),
+            ast.HasBits: lambda node: (self._compile(node.operand) & pl.lit(node.mask)) == node.mask,
             ast.IfElse: self._if_else,
-            ast.Coalesce: lambda node: pl.coalesce([self.compile(item) for item in node.operands]),
-            ast.Greatest: lambda node: pl.max_horizontal([self.compile(item) for item in node.operands]),
-            ast.Least: lambda node: pl.min_horizontal([self.compile(item) for item in node.operands]),
+            ast.Coalesce: lambda node: pl.coalesce([self._compile(item) for item in node.operands]),
+            ast.Greatest: lambda node: pl.max_horizontal([self._compile(item) for item in node.operands]),
+            ast.Least: lambda node: pl.min_horizontal([self._compile(item) for item in node.operands]),
             ast.Arith: self._arithmetic,
             ast.Abs: self._absolute,
             ast.ToDouble: self._to_double,
         }
 
     def compile(self, node: ast.Expr) -> pl.Expr:
-        """The Polars expression of `node`; KeyError if a window or lookup below it was not materialised."""
+        """The Polars expression of `node`; KeyError if a window or lookup below it was not materialised.
+
+        It has one value per row of the frame, also where it is constant.
+        """
+        # Polars makes a constant, and also a choice that falls on a constant for every row, one row long.
+        return pl.when(pl.repeat(value=True, n=pl.len())).then(self._compile(node))
+
+    def _compile(self, node: ast.Expr) -> pl.Expr:
         constant = self.constant(node)
         if constant is not None:
             return pl.lit(constant)
@@ -82,7 +90,7 @@ class Compiler:
         return None
 
     def _varying(self, operands: tuple[ast.Expr, ...]) -> list[pl.Expr]:
-        return [self.compile(item) for item in operands if self.constant(item) is None]
+        return [self._compile(item) for item in operands if self.constant(item) is None]
 
     def _all(self, node: ast.All) -> pl.Expr:
         parts = self._varying(node.operands)
@@ -93,8 +101,8 @@ class Compiler:
         return parts[0] if len(parts) == 1 else pl.any_horizontal(parts)
 
     def _if_else(self, node: ast.IfElse) -> pl.Expr:
-        chosen = pl.when(self.compile(node.condition)).then(self.compile(node.then))
-        return chosen.otherwise(self.compile(node.otherwise))
+        chosen = pl.when(self._compile(node.condition)).then(self._compile(node.then))
+        return chosen.otherwise(self._compile(node.otherwise))
 
     def _is_date(self, *nodes: ast.Expr) -> bool:
         return any(self._typer.of(node).kind == Kind.DATE for node in nodes)
@@ -102,7 +110,7 @@ class Compiler:
     def _operand(self, node: ast.Expr, *, as_date: bool) -> pl.Expr:
         if as_date and isinstance(node, ast.Lit):
             return pl.lit(dt.date.fromisoformat(str(node.value)))
-        return self.compile(node)
+        return self._compile(node)
 
     def _compare(self, node: ast.Compare) -> pl.Expr:
         as_date = self._is_date(node.left, node.right)
@@ -118,7 +126,7 @@ class Compiler:
         return operators[node.op]()
 
     def _in_set(self, node: ast.InSet) -> pl.Expr:
-        operand = self.compile(node.operand)
+        operand = self._compile(node.operand)
         kind = self._typer.of(node.operand).kind
         if kind == Kind.STRING:
             # Casting to the set's own Enum is as fast as hashing and leaves codes a later pass can share.
@@ -129,7 +137,7 @@ class Compiler:
         return operand.is_in(list(node.values))
 
     def _arithmetic(self, node: ast.Arith) -> pl.Expr:
-        left, right = self.compile(node.left), self.compile(node.right)
+        left, right = self._compile(node.left), self._compile(node.right)
         if node.op == "/":
             return pl.when(right != 0).then(left.cast(pl.Float64) / right.cast(pl.Float64))
         if node.op == "%":
@@ -140,7 +148,7 @@ class Compiler:
         return left + right if node.op == "+" else left - right if node.op == "-" else left * right
 
     def _absolute(self, node: ast.Abs) -> pl.Expr:
-        operand = self.compile(node.operand)
+        operand = self._compile(node.operand)
         width = self._width(node, node.operand)
         return (operand if width is None else operand.cast(width)).abs()
 
@@ -155,7 +163,7 @@ class Compiler:
 
     def _to_double(self, node: ast.ToDouble) -> pl.Expr:
         scale = self._typer.of(node.operand).scale
-        value = self.compile(node.operand).cast(pl.Float64)
+        value = self._compile(node.operand).cast(pl.Float64)
         return value / 10.0**scale if scale else value
 
 

@@ -42,7 +42,7 @@ def candidates(hashes: Hashes, values: Hashes) -> npt.NDArray[np.int64]:
     """Positions whose hash is among `values`."""
     if not len(values):
         return np.empty(0, np.int64)
-    return np.flatnonzero(pl.Series(hashes).is_in(pl.Series(values)).to_numpy())
+    return np.flatnonzero(pl.Series(hashes).is_in(pl.Series(values).implode()).to_numpy())
 
 
 def losers(rows: pl.DataFrame, key: Key) -> pl.DataFrame:

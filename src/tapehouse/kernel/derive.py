@@ -73,9 +73,9 @@ def _bars(contract: Contract, derivation: Derivation, curated: pl.DataFrame) -> 
     if rows.height == 0:
         return _schema(columns).to_frame()
     starts = (rows.get_column(time) // interval * interval).to_numpy()
-    change = (starts[1:] != starts[:-1]) | (
-        rows.get_column(symbol) != rows.get_column(symbol).shift(1)
-    ).fill_null(value=True).to_numpy()[1:]
+    change = (starts[1:] != starts[:-1]) | (rows.get_column(symbol) != rows.get_column(symbol).shift(1)).fill_null(
+        value=True
+    ).to_numpy()[1:]
     first = np.concatenate(([0], np.flatnonzero(change) + 1))
     last = np.append(first[1:], rows.height) - 1
     prices, sizes = rows.get_column(price).to_numpy(), rows.get_column(size).to_numpy()
@@ -97,14 +97,25 @@ def _bars(contract: Contract, derivation: Derivation, curated: pl.DataFrame) -> 
 
 
 def _vwap(prices: Int64s, sizes: Int64s, first: Int64s, volume: Int64s, scale: int) -> list[float | None]:
-    """Exact notional per bar although price x size of many trades exceeds 64 bits: high and low parts summed apart."""
-    high = np.add.reduceat((prices >> _LOW_BITS) * sizes, first)
-    low = np.add.reduceat((prices & ((1 << _LOW_BITS) - 1)) * sizes, first)
-    notionals = ((int(a) << _LOW_BITS) + int(b) for a, b in zip(high.tolist(), low.tolist(), strict=True))
+    """Exact notional per bar over exact volume, rounded once."""
     return [
         total / (shares * scale) if shares else None
-        for total, shares in zip(notionals, volume.tolist(), strict=True)
+        for total, shares in zip(_notionals(prices, sizes, first), volume.tolist(), strict=True)
     ]
+
+
+def _notionals(prices: Int64s, sizes: Int64s, first: Int64s) -> list[int]:
+    """Sum of price x size per bar, exact although it may exceed 64 bits: high and low parts of prices summed apart.
+
+    Sizes so large that even the parts could overflow (many decimals) are multiplied as Python integers: slow, and right.
+    """
+    high, low = prices >> _LOW_BITS, prices & ((1 << _LOW_BITS) - 1)
+    part = max(-int(high.min()), int(high.max()), 1 << _LOW_BITS)
+    if part * np.abs(sizes.astype(np.float64)).sum() >= 1 << 62:
+        exact: list[int] = np.add.reduceat(prices.astype(object) * sizes.astype(object), first).tolist()
+        return exact
+    highs, lows = np.add.reduceat(high * sizes, first), np.add.reduceat(low * sizes, first)
+    return [(a << _LOW_BITS) + b for a, b in zip(highs.tolist(), lows.tolist(), strict=True)]
 
 
 def _bbo_columns(contract: Contract) -> tuple[Column, ...]:
@@ -121,12 +132,12 @@ def _bbo_columns(contract: Contract) -> tuple[Column, ...]:
 def _bbo(contract: Contract, derivation: Derivation, curated: pl.DataFrame) -> pl.DataFrame:
     """Best bid and offer after every quote that changed it, each side carried forward per symbol (null: not yet seen).
 
-    A null side in a quote means "not updated". Sizes are carried with their side.
+    Quotes without a symbol belong to no book. A null side in a quote means "not updated". Sizes are carried with their side.
     """
     columns = _bbo_columns(contract)
     time, symbol, *sides = (column.name for column in columns)
     carried = [pl.col(side).forward_fill().over(symbol, mapping_strategy="group_to_rows") for side in sides]
-    rows = sort_rows(curated, [symbol, time]).select(time, symbol, *carried)
+    rows = sort_rows(curated.drop_nulls([symbol]), [symbol, time]).select(time, symbol, *carried)
     changed = pl.any_horizontal([pl.col(side).ne_missing(pl.col(side).shift(1)) for side in sides])
     new_symbol = pl.col(symbol).ne_missing(pl.col(symbol).shift(1))
     return rows.filter(changed | new_symbol).cast(_schema(columns))

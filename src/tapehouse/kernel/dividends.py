@@ -194,9 +194,14 @@ def _settle(
     date: ExDate, candidates: list[tuple[float, Why]], others: list[float], blur: float, company: float
 ) -> None:
     """Take the candidate of least cost. `company` is the lean of the ex-dates whose step is apart in the same way."""
-    best = -np.inf
     company = float(np.clip(company, -FAULT, FAULT)) if date.lean else 0.0
-    date.true, date.why, date.amount_wrong, date.step_wrong = *candidates[0], False, True
+    best = -np.inf
+    if candidates[0][1] == Why.NONE:
+        date.true, date.why, date.amount_wrong, date.step_wrong = 0.0, Why.NONE, False, True
+        return
+    # Stands where no candidate is possible at all: a dividend of a hundred times the price is none.
+    date.true, date.why, date.amount_wrong = 0.0, Why.UNLIKE, True
+    date.step_wrong = not near(date.applied, 0.0, blur)
     for share, why in candidates:
         amount_wrong = why not in (Why.FINE, Why.GAINS, Why.NONE)
         step_wrong = not near(date.applied, share, blur)
@@ -262,7 +267,7 @@ def _moved(dates: list[ExDate], bars: Bars, returns: Floats, blur: float) -> Non
             shown = _shows(float(1.0 - np.exp(returns[later - 1])), date.stated, date.noise)
             if shown > best:
                 best, row = shown, later
-        if row > 0:
-            date.moved_to, date.why = row, Why.MOVED
-            date.true = float(bars.dividend[date.row] / bars.close[row - 1])
+        share = float(bars.dividend[date.row] / bars.close[row - 1])
+        if row > 0 and share < SHARE_MAX:
+            date.moved_to, date.why, date.true = row, Why.MOVED, share
             date.amount_wrong, date.step_wrong = True, False

@@ -39,6 +39,14 @@ class Tally:
             {name: self.sums.get(name, 0) + other.sums.get(name, 0) for name in names},
         )
 
+    def __sub__(self, other: Tally) -> Tally:
+        """The tally of a set without a subset of it."""
+        return Tally(
+            self.rows - other.rows,
+            (self.fingerprint - other.fingerprint) % _MODULUS,
+            {name: value - other.sums.get(name, 0) for name, value in self.sums.items()},
+        )
+
 
 def total(tallies: Iterable[Tally]) -> Tally:
     """Sum of tallies of disjoint sets."""
@@ -64,9 +72,7 @@ def tally(frame: pl.DataFrame, columns: Iterable[Column], salts: npt.NDArray[np.
     )
 
 
-def tally_by_batch(
-    frame: pl.DataFrame, columns: Iterable[Column], salts: npt.NDArray[np.uint64]
-) -> dict[int, Tally]:
+def tally_by_batch(frame: pl.DataFrame, columns: Iterable[Column], salts: npt.NDArray[np.uint64]) -> dict[int, Tally]:
     """Tally of the rows of each batch (by ordinal) that a frame mixes."""
     columns = tuple(columns)
     batch = frame.get_column("_batch").to_numpy()
@@ -79,7 +85,9 @@ def tally_by_batch(
     prints = np.add.reduceat(row_fingerprints(frame, columns, salts)[order], first)
     counts = np.diff(first, append=len(order))
     sums = {
-        column.name: _sums_of_groups(frame.get_column(column.name), order, first) for column in columns if column.measure
+        column.name: _sums_of_groups(frame.get_column(column.name), order, first)
+        for column in columns
+        if column.measure
     }
     return {
         int(batch[order[start]]): Tally(
@@ -134,9 +142,10 @@ def _multiplier(name: str) -> np.uint64:
 def _bits(series: pl.Series, kind: Kind) -> npt.NDArray[np.uint64]:
     """64 bits per value that determine it (text: its byte length); a null is told apart from zero."""
     if kind == Kind.STRING:
-        bits = series.cast(pl.String).str.len_bytes().cast(pl.Int64).fill_null(-1).to_numpy()
+        text = series.cat if series.dtype == pl.Categorical else series.cast(pl.String).str
+        bits = text.len_bytes().cast(pl.Int64).fill_null(-1).to_numpy()
     elif kind == Kind.DOUBLE:
-        bits = (series.fill_null(float("nan")) + 0.0).to_numpy().view(np.int64)
+        bits = (series.fill_null(float("nan")).to_numpy() + 0.0).view(np.int64)
     else:
         bits = int64_values(series)
         if series.null_count():

@@ -31,6 +31,8 @@ _INTEGER = r"\A[+-]?[0-9]+\z"
 _DOUBLE = r"\A[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\z"
 _TRUE, _FALSE = ("true", "t", "1", "yes", "y"), ("false", "f", "0", "no", "n")
 _INT64_MAX = (1 << 63) - 1
+# Days of wall time that are searched for a change of clocks, at about 2 us each, before the general way is taken.
+_PROBES_MAX = 10_000
 
 
 def path_captures(contract: Contract, origin: str) -> Mapping[str, str]:
@@ -104,6 +106,11 @@ def _where(value: pl.Series, good: pl.Series) -> pl.Series:
     return value if good.all(ignore_nulls=False) else value.set(~good.fill_null(value=False), None)
 
 
+def _fits(value: pl.Series, factor: int) -> pl.Series:
+    """Whether `value * factor` stays within int64. Not by `abs`: the least int64 has none."""
+    return value.is_between(-(_INT64_MAX // factor), _INT64_MAX // factor)
+
+
 def _integer(column: Column, text: pl.Series, captures: Mapping[str, str]) -> pl.Series:
     return _where(text.cast(pl.Int64, strict=False), text.str.contains(_INTEGER))
 
@@ -122,7 +129,8 @@ def _decimal(column: Column, text: pl.Series, captures: Mapping[str, str]) -> pl
 @lru_cache(maxsize=64)
 def _decimal_pattern(scale: int) -> str:
     """At most `scale` decimals that are not trailing zeros."""
-    return rf"\A[+-]?(?:[0-9]+(?:\.[0-9]{{0,{scale}}}0*)?|\.[0-9]{{1,{max(scale, 1)}}}0*)\z"
+    bare = rf"[0-9]{{1,{scale}}}0*" if scale else "0+"
+    return rf"\A[+-]?(?:[0-9]+(?:\.[0-9]{{0,{scale}}}0*)?|\.{bare})\z"
 
 
 def _scaled(column: Column, text: pl.Series, captures: Mapping[str, str]) -> pl.Series:
@@ -138,7 +146,7 @@ def rescale(value: pl.Series, column: Column) -> pl.Series:
         factor = 10**-shift
         return _where(value // factor, value % factor == 0)
     factor = 10**shift
-    return _where(value * factor, value.abs() <= _INT64_MAX // factor)
+    return _where(value * factor, _fits(value, factor))
 
 
 def _double(column: Column, text: pl.Series, captures: Mapping[str, str]) -> pl.Series:
@@ -154,8 +162,10 @@ def _boolean(column: Column, text: pl.Series, captures: Mapping[str, str]) -> pl
 
 def _iso8601(column: Column, text: pl.Series, captures: Mapping[str, str]) -> pl.Series:
     value, zoned = parse_iso8601(text)
-    if column.zone == "UTC" or zoned.all():
+    if zoned.all():
         return value
+    if not column.zone:
+        return _where(value, zoned)
     local = from_wall_time(value, column.zone)
     return local if not zoned.any() else value.zip_with(zoned, local)
 
@@ -167,7 +177,7 @@ def _epoch(column: Column, text: pl.Series, captures: Mapping[str, str]) -> pl.S
 def to_ns(value: pl.Series, grammar: Grammar) -> pl.Series:
     """Integers since the epoch in the grammar's unit to ns; null where that would overflow int64."""
     factor = EPOCH_NS[grammar]
-    return value if factor == 1 else _where(value * factor, value.abs() <= _INT64_MAX // factor)
+    return value if factor == 1 else _where(value * factor, _fits(value, factor))
 
 
 def _ms_of_day(column: Column, text: pl.Series, captures: Mapping[str, str]) -> pl.Series:
@@ -192,24 +202,26 @@ def ms_of_day_to_ns(value: pl.Series, column: Column, captures: Mapping[str, str
 def from_wall_time(value: pl.Series, zone: str) -> pl.Series:
     """Wall-clock ns in `zone` to ns UTC: the earlier instant where clocks go back, null where they skip."""
     low, high = value.min(), value.max()
-    if zone == "UTC" or not isinstance(low, int) or not isinstance(high, int):
+    if zone in ("", "UTC") or not isinstance(low, int) or not isinstance(high, int):
         return value
-    offsets = {_utc_offset(instant, zone) for instant in _probes(low, high)}
-    if len(offsets) == 1:
-        return value - offsets.pop()
+    offset = _one_offset(low, high, zone)
+    if offset is not None:
+        return value - offset
     local = value.cast(pl.Datetime("ns"))
     return local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").cast(pl.Int64)
 
 
-def _probes(low: int, high: int) -> list[int]:
-    """Instants at most a day apart that cover [low, high]; a zone that never shifts between them never shifts.
+def _one_offset(low: int, high: int, zone: str) -> int | None:
+    """The zone's offset from UTC if it is the same from `low` to `high`, asked a day at a time; else None.
 
     The margin of a day at both ends keeps a change that lies just outside from being missed by the wall clock.
     """
     days = (high - low) // NS_PER_DAY + 3
-    if days > 400:
-        return [low, low + 182 * NS_PER_DAY, high]
-    return [low + (step - 1) * NS_PER_DAY for step in range(int(days) + 1)]
+    if days > _PROBES_MAX:
+        return None
+    offset = _utc_offset(low - NS_PER_DAY, zone)
+    same = all(_utc_offset(low + (step - 1) * NS_PER_DAY, zone) == offset for step in range(1, days + 1))
+    return offset if same else None
 
 
 def _utc_offset(instant: int, zone: str) -> int:
@@ -251,4 +263,4 @@ _GRAMMARS: Mapping[Grammar, Callable[[Column, pl.Series, Mapping[str, str]], pl.
 
 def int64_values(series: pl.Series) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """An integer-backed series as int64, nulls as zero."""
-    return series.fill_null(0).to_physical().cast(pl.Int64).to_numpy()
+    return series.to_physical().cast(pl.Int64).fill_null(0).to_numpy()

@@ -139,7 +139,7 @@ def _offset(edges: Ints, traded: Bools) -> Ints:
 def _within_day(bars: Bars, step: float) -> Bools:
     off = np.zeros(len(bars.close), np.bool_)
     for column in (bars.open, bars.high, bars.low):
-        known = column > 0
+        known = column > 0.0
         ratio = np.log(np.where(known, column, bars.close) / bars.close)
         off |= np.abs(np.abs(ratio) - step) < WITHIN_DAY
     return off

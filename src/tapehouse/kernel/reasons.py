@@ -9,9 +9,10 @@ import polars as pl
 import pyarrow as pa
 
 from tapehouse.contracts import expr as ast
-from tapehouse.contracts.model import Contract, Kind, RowRule, Severity
+from tapehouse.contracts.model import Contract, Kind, RowRule
+from tapehouse.contracts.units import Unit
 from tapehouse.kernel.compile import Compiler
-from tapehouse.kernel.types import Typer, ValueType
+from tapehouse.kernel.types import Type, Typer
 
 REASON = pl.Struct(
     {
@@ -49,29 +50,30 @@ class ReasonWriter:
         order = np.argsort(np.concatenate(rows), kind="stable")
         reasons = pl.concat(parts)[pl.Series(order)].to_struct("reasons")
         counts = np.bincount(np.concatenate(rows), minlength=rejected.height)
-        offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int64())
+        # By way of Polars: pyarrow's own conversion of an array imports pandas where that is installed, 0.7 s.
+        offsets = pl.Series(np.concatenate([[0], np.cumsum(counts)])).to_arrow()
         lists = pa.LargeListArray.from_arrays(offsets, reasons.to_arrow())
         return pl.Series("reasons", lists, dtype=pl.List(REASON))
 
     def _of_rule(self, rule: RowRule, rows: pl.DataFrame, compiler: Compiler) -> pl.DataFrame:
         observed = rule.observed if rule.observed is not None else _all_of(rule.columns)
         like = self._typer.of(observed)
-        texts = rows.select(
+        # Not `select`: where both are constant it would be one row long.
+        texts = rows.with_columns(
             observed=self._text(observed, compiler, rows.columns, like),
             bound=pl.lit(rule.bound)
             if isinstance(rule.bound, str)
             else self._text(rule.bound, compiler, rows.columns, like),
         )
-        severity = "error" if rule.severity == Severity.REJECT else "warning"
         return texts.select(
             code=pl.lit(rule.code),
-            severity=pl.lit(severity),
+            severity=pl.lit(rule.severity.value),
             columns=pl.lit(pl.Series([list(rule.columns)], dtype=pl.List(pl.String))).first(),
             observed=pl.col("observed").cast(pl.String),
             bound=pl.col("bound").cast(pl.String),
         )
 
-    def _text(self, node: ast.Expr, compiler: Compiler, present: list[str], like: ValueType) -> pl.Expr:
+    def _text(self, node: ast.Expr, compiler: Compiler, present: list[str], like: Type) -> pl.Expr:
         """`node` as text; a bare integer literal is written like the value it bounds."""
         if isinstance(node, ast.Text):
             parts = [self._text(part, compiler, present, self._typer.of(part)) for part in node.parts]
@@ -95,16 +97,14 @@ def _all_of(columns: tuple[str, ...]) -> ast.Expr:
     return ast.Text(tuple(parts)) if parts else ast.Null()
 
 
-def as_text(value: pl.Expr, kind: ValueType) -> pl.Expr:
+def as_text(value: pl.Expr, kind: Type) -> pl.Expr:
     """A canonical value as people write it: 12.3400, 2013-10-07T13:30:00.000000001Z, 3600.5s."""
-    if kind.duration:
+    if kind.unit == Unit.DURATION and kind.exact:
         return _decimal(value, 9).str.strip_chars_end("0").str.strip_chars_end(".") + "s"
     if kind.kind == Kind.TIMESTAMP:
         return value.cast(pl.Int64, strict=False).cast(pl.Datetime("ns")).dt.strftime("%Y-%m-%dT%H:%M:%S%.9fZ")
     if kind.kind == Kind.DECIMAL and kind.scale:
         return _decimal(value, kind.scale)
-    if kind.kind == Kind.DOUBLE and kind.scale:
-        return (value / 10.0**kind.scale).cast(pl.String)
     return value.cast(pl.String)
 
 

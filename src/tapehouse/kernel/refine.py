@@ -106,7 +106,5 @@ def _good(contract: Contract, judge: Judge, kept: pl.DataFrame, bad: pl.Series) 
     """Curated-to-be rows: canonical columns and metadata only."""
     names = [column.name for column in contract.columns]
     flags = (pl.col("_broken") & judge.warn_mask).cast(pl.Int64).alias("_flags")
-    rows = kept if not bad.any() else kept.filter(~bad)
-    return rows.select(*names, "_batch", "_row", flags)
-
-
+    rows = kept.select(*names, "_batch", "_row", flags)
+    return rows.filter(~bad) if bad.any() else rows

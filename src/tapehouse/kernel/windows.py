@@ -14,7 +14,9 @@ from typing import Literal
 import polars as pl
 
 from tapehouse.contracts import expr as ast
+from tapehouse.contracts.expr_bars import BarFault
 from tapehouse.errors import FeedError
+from tapehouse.kernel.adjustments import bar_faults
 
 _VALUE, _SEED = "_value", "_seed"
 # Each distinct venue of a consolidated best costs a column; more than this is a wrong column, not a market.
@@ -45,7 +47,7 @@ def ordered(node: ast.Expr, frame: pl.DataFrame, operand: pl.Expr, state: Window
 
 
 def _filled(fill: Fill, by: tuple[str, ...], frame: pl.DataFrame, operand: pl.Expr, state: WindowState) -> pl.Series:
-    work = _with_operand(by, frame, operand)
+    work = frame.select(*by, operand.alias(_VALUE))
     if work.is_empty():
         return work[_VALUE]
     if all(_is_constant(work[name]) for name in by):
@@ -59,11 +61,6 @@ def _filled(fill: Fill, by: tuple[str, ...], frame: pl.DataFrame, operand: pl.Ex
     if fill == "maximum":
         return work.select(pl.max_horizontal(filled, _SEED)).to_series()
     return work.select(pl.coalesce(filled, _SEED)).to_series()
-
-
-def _with_operand(by: tuple[str, ...], frame: pl.DataFrame, operand: pl.Expr) -> pl.DataFrame:
-    """Keys and operand; not by `select` alone, in which a constant operand would be one row long."""
-    return frame.with_columns(operand.alias(_VALUE)).select(*by, _VALUE)
 
 
 def _fill(fill: Fill) -> pl.Expr:
@@ -91,7 +88,7 @@ def _filled_one_key(fill: Fill, by: tuple[str, ...], work: pl.DataFrame, state: 
     constant = pl.lit(seed, dtype=work.schema[_VALUE])
     if fill == "maximum":
         return pl.select(pl.max_horizontal(filled, constant)).to_series()
-    return filled.to_frame().select(pl.coalesce(pl.all(), constant)).to_series()
+    return filled.to_frame().select(pl.all().fill_null(constant)).to_series()
 
 
 def _seed_of(by: tuple[str, ...], work: pl.DataFrame, seeds: pl.DataFrame | None) -> object:
@@ -131,7 +128,7 @@ def _carried_best(node: ast.CarriedBest, frame: pl.DataFrame, operand: pl.Expr, 
             fix="name the venue column in the rule's `venue` parameter",
         )
     if not state.parts:
-        return _with_operand((), frame, pl.when(False).then(operand))[_VALUE]
+        return frame.select(pl.when(False).then(operand)).to_series()
     carried = [
         _filled("carried", node.by, frame, pl.when(pl.col(node.across) == value).then(operand), part).alias(str(index))
         for index, (value, part) in enumerate(state.parts.items())
@@ -142,25 +139,29 @@ def _carried_best(node: ast.CarriedBest, frame: pl.DataFrame, operand: pl.Expr, 
 
 def whole_batch(node: ast.Expr, frame: pl.DataFrame, operand: pl.Expr | None) -> pl.Series:
     """Values of a batch window; `frame` is the whole batch in arrival order."""
+    if isinstance(node, BarFault):
+        return bar_faults(frame, node)
     if isinstance(node, ast.SeenBefore):
         return frame.select(pl.struct(node.by).is_first_distinct().not_()).to_series()
     by: tuple[str, ...] = getattr(node, "by", ())
     if operand is None:
         raise TypeError(f"{type(node).__name__} has no operand")
-    work = _with_operand(by, frame, operand)
+    work = frame.select(*by, operand.alias(_VALUE))
     value = pl.col(_VALUE)
-    window = value.backward_fill().shift(-1) if isinstance(node, ast.Next) else _rolling(node, value)
+    window = value.backward_fill().shift(-1)
+    if not isinstance(node, ast.Next):
+        window = _rolling(node, value, of_doubles=work.schema[_VALUE] == pl.Float64)
     return work.select(window.over(by) if by else window).to_series()
 
 
-def _rolling(node: ast.Expr, value: pl.Expr) -> pl.Expr:
+def _rolling(node: ast.Expr, value: pl.Expr, *, of_doubles: bool) -> pl.Expr:
     if not isinstance(node, ast.Rolling):
         raise TypeError(f"{type(node).__name__} is not a batch window")
-    doubled = value.cast(pl.Float64)
+    doubled, wide = value.cast(pl.Float64), value.cast(pl.Float64 if of_doubles else pl.Int128)
     methods: dict[str, Callable[..., pl.Expr]] = {
         "median": doubled.rolling_median,
         "mean": doubled.rolling_mean,
-        "sum": doubled.rolling_sum,
+        "sum": wide.rolling_sum,
         "min": value.rolling_min,
         "max": value.rolling_max,
     }

@@ -15,7 +15,7 @@ from tapehouse.lake import disk, files
 from tapehouse.lake.home import Lake
 from tapehouse.lake.publish import Fault, publish, recover
 from tapehouse.lake.read import scan_files
-from tapehouse.lake.spec import Staged, TableSpec
+from tapehouse.lake.spec import Staged, TableSpec, safe_label
 from tapehouse.lake.table import File, LakeTable
 
 TARGET_BYTES = 128 << 20
@@ -127,7 +127,7 @@ def _rewrite(
     spec = spec_of(table)
     add, remove, done = [], [], []
     for number, group in enumerate(groups):
-        label = group[0].path.parent.name if table.partition_by else ""
+        label = safe_label(group[0].partition.label)
         path = lake.data_file(spec, label, run_id, number)
         rows = _merge(table, spec, group, path)
         add.append(path)

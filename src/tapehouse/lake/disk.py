@@ -18,6 +18,7 @@ _DENIED = (errno.EROFS, errno.EACCES, errno.EPERM)
 # Libraries that wrap a system error in their own exception keep the number or the text of it.
 _FULL_TEXT = ("no space left", "os error 28", "disk is full", "errno 28", "disk quota")
 _DENIED_TEXT = ("read-only file system", "os error 30", "readonly database", "permission denied", "os error 13")
+_CATALOGUE_MODULES = ("sqlalchemy.", "sqlite3", "pyiceberg.exceptions")
 _SIZE_TEXT = ("file too large", "os error 27", "errno 27")
 
 
@@ -30,7 +31,7 @@ class NotWritableError(LakeError):
 
 
 def explain(error: BaseException, doing: str, path: Path) -> LakeError | None:
-    """`error` as a LakeError with a way out, or None when it is not about the disk."""
+    """`error` as a LakeError with a way out, or None when it is about neither the disk nor the catalogue."""
     number = error.errno if isinstance(error, OSError) else None
     text = str(error).lower()
     if number in _FULL or any(mark in text for mark in _FULL_TEXT):
@@ -43,6 +44,12 @@ def explain(error: BaseException, doing: str, path: Path) -> LakeError | None:
         return NotWritableError(
             f"no permission while {doing} ({path})",
             fix="make the folder writable for this user (a read-only mount must be remounted), or use another --lake",
+        )
+    if type(error).__module__.startswith(_CATALOGUE_MODULES):
+        reason = str(getattr(error, "orig", error)).splitlines()[0]
+        return LakeError(
+            f"the catalogue failed while {doing} ({path}): {reason}",
+            fix="run again; stop any other program that writes this lake; if it is damaged, restore catalog.db",
         )
     if isinstance(error, OSError):
         return LakeError(f"{error.strerror or error} while {doing} ({path})", fix="check the disk and run again")

@@ -69,9 +69,11 @@ def expire(
         gone = _past(current, older_than, keep_last or 1)
         if not gone:
             return Expiry(table.identifier)
+        from tapehouse.lake.iceberg.commits import forget
+
         ids = [snapshot.snapshot_id for snapshot in gone]
         candidates = reached(current.ice, gone)
-        current.ice.maintenance.expire_snapshots().by_ids(ids).commit()
+        forget(current.ice, ids)
         fault("forgotten")
         left = _current(lake, table).ice
         removed = _remove(candidates - reached(left, left.metadata.snapshots))
@@ -92,11 +94,7 @@ def expire_partitions(
     `protect` says which must stay whatever their age: labels, or a function; the caller passes those with open
     quarantine. Takes the lake's lock. Earlier snapshots still hold the rows until `expire` forgets them.
     """
-    if before.tzinfo is None:
-        raise UsageError(f"before {before} has no time zone", fix="add one, for example +00:00")
-    by = table.partition_by
-    if by is None or by[0] == "identity":
-        raise UsageError(f"{table.identifier} is not partitioned by time, so no partition has an age")
+    _check_age(table, before)
     kept: Callable[[Partition], bool] = protect if callable(protect) else lambda part: part.label in protect
     with lake.lock():
         recover(lake)
@@ -119,6 +117,14 @@ def expire_partitions(
         sum(file.rows for file in going),
         len(going),
     )
+
+
+def _check_age(table: LakeTable, before: datetime) -> None:
+    if before.tzinfo is None:
+        raise UsageError(f"before {before} has no time zone", fix="add one, for example +00:00")
+    by = table.partition_by
+    if by is None or by[0] == "identity":
+        raise UsageError(f"{table.identifier} is not partitioned by time, so no partition has an age")
 
 
 def _current(lake: Lake, table: LakeTable) -> LakeTable:

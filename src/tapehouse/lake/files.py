@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from tapehouse.errors import LakeError
 from tapehouse.lake import disk
-from tapehouse.lake.spec import Staged, TableSpec
+from tapehouse.lake.spec import Staged, TableSpec, safe_label
 
 if TYPE_CHECKING:
     from tapehouse.lake.home import Lake
@@ -138,7 +138,7 @@ def _partitions(frame: pl.DataFrame, spec: TableSpec) -> Sequence[tuple[str, pl.
     transform, name = spec.partition_by
     if transform == "identity":
         groups = frame.partition_by(name, maintain_order=True)
-        return [(f"p{number}", part) for number, part in enumerate(groups)]
+        return [(safe_label(str(part.item(0, name))), part) for part in groups]
     pattern = {"hour": "%Y-%m-%d-%H", "day": "%Y-%m-%d", "month": "%Y-%m", "year": "%Y"}[transform]
     label = pl.col(name).dt.strftime(pattern).fill_null("null").alias("__label")
     groups = frame.with_columns(label).partition_by("__label", maintain_order=True)

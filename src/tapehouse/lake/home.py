@@ -113,6 +113,10 @@ class Lake:
         with disk.guarded("making the run's spill folder", folder):
             descriptor = spill.own(folder)
         try:
+            if any(folder.iterdir()):  # a dead process had this run before: begin as if it had not
+                spill.empty(folder)
+                self.discard(run_id)
+            (folder / ".run").touch()
             yield folder
         except BaseException:
             self.discard(run_id)
@@ -165,6 +169,7 @@ class Lake:
             with suppress(Exception):
                 from tapehouse.lake import publish as _publish  # noqa: F401
                 from tapehouse.lake.iceberg import commits as _commits  # noqa: F401
+                from tapehouse.lake.iceberg import statistics as _statistics  # noqa: F401
 
                 if not self.read_only:
                     _ = self.catalog

@@ -17,6 +17,7 @@ from tapehouse.errors import LakeError
 from tapehouse.lake import disk, journal, spill
 from tapehouse.lake.home import Lake
 from tapehouse.lake.journal import Journal
+from tapehouse.lake.landing import clear_leftovers
 from tapehouse.lake.spec import Staged, check_run_id
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ def recover(lake: Lake) -> list[str]:
         with disk.guarded("clearing up after a dead run", lake.root):
             lake.discard(run_id)
             spill.remove(lake.root / "staging" / run_id)
+    clear_leftovers(lake.raw)
     for leftover in lake.journal.glob(".*.tmp"):
         leftover.unlink(missing_ok=True)
     return finished

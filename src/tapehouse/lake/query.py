@@ -110,6 +110,8 @@ def _sql_type(kind: pa.DataType) -> str:
         pa.large_string(): "VARCHAR",
         pa.large_binary(): "BLOB",
     }
+    if kind not in names:
+        raise LakeError(f"columns of type {kind} cannot be queried", fix="read the table with the engine that wrote it")
     return names[kind]
 
 

@@ -63,39 +63,56 @@ class RawStore:
         One pass hashes and copies. Only when some landed file has the same size, so that the content may be here
         already, is the digest taken first.
         """
+        held = self.held(source)
+        if held is not None:
+            return held
+        temporary, digest = self.copy(source)
+        with disk.guarded("landing input", self.root):
+            disk.sync_file(temporary)
+            size = temporary.stat().st_size
+            self.adopt(temporary, digest)
+        return Landed(self.path(digest), digest, str(source), size)
+
+    def held(self, source: Path) -> Landed | None:
+        """The file as landed before, or None when its content is not in the lake."""
         with _readable(source):
             size = source.stat().st_size
-        if size in self._known_sizes():
-            digest = self.digest(source)
-            if self.has(digest):
-                return Landed(self.path(digest), digest, str(source), size)
-        return self._copy(source)
+        if size not in self._known_sizes():
+            return None
+        digest = self.digest(source)
+        return Landed(self.path(digest), digest, str(source), size) if self.has(digest) else None
+
+    def copy(self, source: Path) -> tuple[Path, str]:
+        """A copy of the file under a temporary name, not yet synced, and its digest; `adopt` makes it landed."""
+        temporary = self.root / f".landing-{os.getpid()}-{uuid.uuid4().hex}"
+        with disk.guarded("landing input", self.root):
+            try:
+                return temporary, self._stream(source, temporary)
+            except BaseException:
+                with suppress(OSError):
+                    temporary.unlink(missing_ok=True)
+                raise
+
+    def adopt(self, temporary: Path, digest: str) -> None:
+        """Give a synced copy its final name, durably; the copy is removed when the content is there already."""
+        target = self.path(digest)
+        if target.exists():
+            temporary.unlink(missing_ok=True)
+            return
+        target.parent.mkdir(exist_ok=True)
+        temporary.chmod(0o444)
+        self._known_sizes().add(temporary.stat().st_size)
+        temporary.replace(target)
+        disk.sync_folder(target.parent)
+        disk.sync_folder(self.root)
 
     def digests(self) -> list[str]:
         """Every landed digest, sorted."""
         return sorted(path.name for path in self.root.glob("??/*") if _DIGEST.match(path.name))
 
-    def _copy(self, source: Path) -> Landed:
-        temporary = self.root / f".landing-{os.getpid()}-{uuid.uuid4().hex}"
-        with disk.guarded("landing input", self.root):
-            try:
-                digest, size = self._stream(source, temporary)
-                target = self.path(digest)
-                if not target.exists():
-                    target.parent.mkdir(exist_ok=True)
-                    temporary.chmod(0o444)
-                    temporary.replace(target)
-                    disk.sync_folder(target.parent)
-                    disk.sync_folder(self.root)
-            finally:
-                with suppress(OSError):
-                    temporary.unlink(missing_ok=True)
-        self._known_sizes().add(size)
-        return Landed(target, digest, str(source), size)
-
-    def _stream(self, source: Path, target: Path) -> tuple[str, int]:
+    def _stream(self, source: Path, target: Path) -> str:
         """Copy and hash in one pass, hashing each chunk while it is being written (both release the interpreter)."""
-        hasher, size, buffer = hashlib.sha256(), 0, memoryview(bytearray(_CHUNK))
+        hasher, buffer = hashlib.sha256(), memoryview(bytearray(_CHUNK))
         with ThreadPoolExecutor(max_workers=1) as pool, target.open("xb", buffering=0) as out:
             with _readable(source):
                 stream = source.open("rb", buffering=0)
@@ -109,9 +126,7 @@ class RawStore:
                     hashed = pool.submit(hasher.update, chunk)
                     _write_all(out.write, chunk)
                     hashed.result()
-                    size += read
-            os.fsync(out.fileno())
-        return hasher.hexdigest(), size
+        return hasher.hexdigest()
 
     def _known_sizes(self) -> set[int]:
         if self._sizes is None:

@@ -112,6 +112,11 @@ def data_file(warehouse: Path, spec: TableSpec, label: str, run_id: str, number:
     return folder / f"{check_run_id(run_id)}-{number:05d}.parquet"
 
 
+def safe_label(label: str) -> str:
+    """`label` made fit to name a folder. Folders only help people: a file's partition is in the table's metadata."""
+    return re.sub(r"[^A-Za-z0-9._=:+-]|^[^A-Za-z0-9_]", "_", label)[:128]
+
+
 def written_by(path: Path, run_id: str) -> bool:
     """Whether `path` is a data file of `run_id`, judged by its name alone."""
     head, _, tail = path.stem.rpartition("-")

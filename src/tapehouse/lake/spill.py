@@ -55,6 +55,15 @@ def is_owned(folder: Path) -> bool:
     return False
 
 
+def empty(folder: Path) -> None:
+    """Remove everything in `folder`, but not the folder, which carries the lock."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
 def remove(folder: Path) -> bool:
     """Remove a dead run's folder; False when its run turns out to be alive."""
     try:

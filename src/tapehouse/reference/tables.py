@@ -17,10 +17,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from tapehouse.contracts.expr_types import lookup_type
 from tapehouse.contracts.model import Calendar, Column, Contract, Kind, ReferenceTable
+from tapehouse.contracts.rules.base import RuleScope
 from tapehouse.errors import ReferenceDataError
 from tapehouse.reference.calendars import Sessions, calendar_version, sessions
 from tapehouse.reference.values import POLARS_TYPES, reader
+
+Int64s = npt.NDArray[np.int64]
 
 _NS_PER_YEAR_MIN = 365 * 86_400 * 1_000_000_000
 
@@ -38,8 +42,8 @@ class Table:
     frame: pl.DataFrame
     keys: tuple[str, ...]
     codes: pl.DataFrame
-    starts: npt.NDArray[np.int64]
-    valid_from: npt.NDArray[np.int64]
+    starts: Int64s
+    valid_from: Int64s
     members: pl.Enum | None = None
 
     def rows(self, by: pl.DataFrame, event_ns: pl.Series | None) -> pl.Series:
@@ -62,17 +66,33 @@ class Table:
         )["_code"]
 
     def _as_of(self, codes: pl.Series, event_ns: pl.Series) -> pl.Series:
-        known = codes.is_not_null() & event_ns.is_not_null()
-        code = codes.fill_null(0).to_numpy().astype(np.int64)
-        instants = event_ns.fill_null(0).to_numpy()
-        # One search over (key, version) pairs: versions are replaced by their rank among all instants of the table.
         moments = np.unique(self.valid_from)
+        first, last = event_ns.min(), event_ns.max()
+        if not isinstance(first, int) or not isinstance(last, int):
+            return pl.repeat(None, len(codes), dtype=pl.UInt32, eager=True)
+        ranks = np.searchsorted(moments, np.array([first, last]), side="right")
+        if ranks[0] == ranks[1]:
+            # No version begins among these events, as on nearly every slice: one row per key serves them all.
+            per_key = self._versions(
+                np.arange(len(self.starts) - 1), np.repeat(ranks[:1], len(self.starts) - 1), moments
+            )
+            found = per_key.gather(codes)
+        else:
+            code = codes.fill_null(0).to_numpy().astype(np.int64)
+            rank = np.searchsorted(moments, event_ns.fill_null(first).to_numpy(), side="right")
+            found = self._versions(code, rank, moments).set(codes.is_null(), None)
+        return found if not event_ns.null_count() else found.set(event_ns.is_null(), None)
+
+    def _versions(self, codes: Int64s, ranks: Int64s, moments: Int64s) -> pl.Series:
+        """Row of each key code at the time after `rank` of all the table's moments; null before its first version.
+
+        One search over (key, moment) pairs, with moments replaced by their rank so that a pair is one integer.
+        """
         stride = len(moments) + 1
         key_of_row = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
         places = key_of_row * stride + np.searchsorted(moments, self.valid_from, side="left") + 1
-        wanted = code * stride + np.searchsorted(moments, instants, side="right")
-        found = np.searchsorted(places, wanted, side="right") - 1
-        valid = (found >= self.starts[code]) & known.to_numpy()
+        found = np.searchsorted(places, codes * stride + ranks, side="right") - 1
+        valid = found >= self.starts[codes]
         return pl.Series(np.where(valid, found, 0).astype(np.uint32)).set(pl.Series(~valid), None)
 
 
@@ -202,11 +222,8 @@ def _to_text(name: str, kind: pl.DataType) -> pl.Expr:
 def _type_of(spec: ReferenceTable, name: str, columns: Mapping[str, Column]) -> tuple[Kind, int]:
     if name == spec.valid_from:
         return Kind.TIMESTAMP, 0
-    source = spec.columns.get(name, name if name in columns else Kind.STRING.value)
-    if source in columns:
-        return columns[source].kind, columns[source].scale
-    kind, _, scale = source.partition(":")
-    return Kind(kind), int(scale or 0)
+    found = lookup_type(RuleScope(columns, {}, {spec.name: spec}), spec.name, name)
+    return found.kind, found.scale
 
 
 def _typed(cells: pl.Series, kind: Kind, scale: int, path: Path, lines: list[int]) -> pl.Series:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import polars as pl
 
 from tapehouse.kernel.fingerprint import Tally
 from tapehouse.lake.home import Lake
-from tapehouse.runs.proof import Proof
+from tapehouse.runs.proof import Proof, tally_of
 from tapehouse.runs.read import house_table
-from tapehouse.runs.tables import BATCHES, MARKS, RUNS
+from tapehouse.runs.tables import BATCHES, EXPIRED, MARKS, RUNS
 
 REPLAY = "replay"
 # Marks that take a record out of quarantine into another place; a discarded record stays where it is, closed.
@@ -32,6 +32,12 @@ class BatchAccount:
     run_ids: tuple[str, ...]
     proof: Proof
     left: pl.DataFrame
+    expired: Mapping[str, Tally] = field(default_factory=dict)
+
+    def present(self, place: str) -> Tally:
+        """What a place (`curated`, `quarantined`, ..) must hold now: what was proved less what retention removed."""
+        held, gone = self.proof.parts.get(place, Tally()), self.expired.get(place, Tally())
+        return held - gone
 
     @property
     def records(self) -> int:
@@ -41,7 +47,7 @@ class BatchAccount:
     @property
     def open_quarantine(self) -> int:
         """Records that are in quarantine and did not leave it."""
-        return self.proof.counts["quarantined"]
+        return self.proof.counts["quarantined"] - self.expired.get("quarantined", Tally()).rows
 
     @property
     def adds_up(self) -> bool:
@@ -58,15 +64,17 @@ def accounts(lake: Lake, contract: str | None = None) -> Iterator[BatchAccount]:
     runs = house_table(lake, RUNS).select("run_id", "kind", "contract_digest")
     rows = house_table(lake, BATCHES).join(runs, on="run_id", how="inner")
     marks = house_table(lake, MARKS).filter(pl.col("mark").is_in(list(LEAVING)))
+    expired = house_table(lake, EXPIRED)
     if contract is not None:
         rows = rows.filter(pl.col("contract") == contract)
     ordered = rows.sort("contract", "digest", "knowledge_time", "run_id")
     for (name, digest), group in ordered.group_by("contract", "digest", maintain_order=True):
         mine = marks.filter((pl.col("contract") == name) & (pl.col("batch") == digest))
-        yield _account(str(name), str(digest), group, mine)
+        gone = expired.filter((pl.col("contract") == name) & (pl.col("batch") == digest))
+        yield _account(str(name), str(digest), group, mine, gone)
 
 
-def _account(name: str, digest: str, group: pl.DataFrame, marks: pl.DataFrame) -> BatchAccount:
+def _account(name: str, digest: str, group: pl.DataFrame, marks: pl.DataFrame, expired: pl.DataFrame) -> BatchAccount:
     entries = group.to_dicts()
     start = max(index for index, entry in enumerate(entries) if entry["kind"] != REPLAY)
     full, replays = entries[start], entries[start + 1 :]
@@ -82,7 +90,16 @@ def _account(name: str, digest: str, group: pl.DataFrame, marks: pl.DataFrame) -
         (full["run_id"], *(replay["run_id"] for replay in replays)),
         proof,
         counted.select(pl.col("batch").alias("_batch"), pl.col("row").alias("_row")),
+        _expired(expired.filter(pl.col("run_id") > full["run_id"])),
     )
+
+
+def _expired(rows: pl.DataFrame) -> dict[str, Tally]:
+    """Tallies that retention removed since the batch's latest full run, by place."""
+    out: dict[str, Tally] = {}
+    for place, tally in rows.select("place", "tally").iter_rows():
+        out[place] = out.get(place, Tally()) + tally_of(json.loads(tally))
+    return out
 
 
 def _after_replay(before: Proof, replay: Proof) -> Proof:

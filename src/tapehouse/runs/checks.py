@@ -34,9 +34,7 @@ def check_batches(lake: Lake, contract: Contract, collected: Collected, clock: C
     rejecting, warning, counts = list[str](), list[str](), dict[str, int]()
     for ordinal, totals in sorted(collected.totals.items()):
         source = collected.sources[ordinal]
-        seen = BatchTotals(
-            totals.records, totals.taken.sums, totals.last_event, path_captures(contract, source.origin)
-        )
+        seen = BatchTotals(totals.records, totals.taken.sums, totals.last_event, path_captures(contract, source.origin))
         for finding in judge_batch(contract, seen, history, clock.knowledge_us * 1000):
             if finding.broken:
                 counts[finding.code] = counts.get(finding.code, 0) + 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,10 +15,9 @@ from tapehouse.contracts.model import Contract
 from tapehouse.engines.embedded import BatchTotals, JudgedSlice, Selection, judge_batches
 from tapehouse.feeds.base import BatchSource
 from tapehouse.kernel.dedupe import key_hashes
-from tapehouse.kernel.order import split
+from tapehouse.kernel.order import compact, compactable, split
 from tapehouse.kernel.profile import add_counts
 from tapehouse.kernel.verdict import Judge
-from tapehouse.lake.home import Lake
 from tapehouse.runs.context import Progress
 from tapehouse.runs.keys import Duplicates
 from tapehouse.runs.quarantine import QuarantineStage, malformed_rows, rejected_rows
@@ -37,6 +35,7 @@ class Collected:
     codes: dict[int, dict[str, int]] = field(default_factory=dict)
     rejected: dict[int, list[npt.NDArray[np.int64]]] = field(default_factory=dict)
     remember: bool = False
+    compacted: tuple[str, ...] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, contract: Contract, judge: Judge, judged: JudgedSlice) -> None:
@@ -54,7 +53,7 @@ class Collected:
             self.quarantine.add(malformed_rows(judged.batch, judged.malformed))
             for one in judged.malformed:
                 codes[one.code] = codes.get(one.code, 0) + 1
-        for partition, rows in split(contract, refined.good):
+        for partition, rows in split(contract, compact(refined.good, self._compactable(contract, refined.good))):
             hashes = key_hashes(rows, contract.key) if contract.key is not None else None
             self.stage.add(Piece(partition, judged.batch, int(rows["_row"][0]), rows.height, rows, hashes))
         with self._lock:
@@ -64,6 +63,13 @@ class Collected:
                 self.rejected.setdefault(judged.batch, []).extend(numbers)
             self.totals.setdefault(judged.batch, BatchTotals()).add(judged, contract.event_time.name)
             self.codes[judged.batch] = add_counts(self.codes.get(judged.batch, {}), codes)
+
+    def _compactable(self, contract: Contract, good: pl.DataFrame) -> tuple[str, ...]:
+        """Decided once for the whole run, by its first slice: all pieces must have the same types."""
+        with self._lock:
+            if self.compacted is None and good.height:
+                self.compacted = compactable(contract, good)
+            return self.compacted or ()
 
     def drop(self, batches: Iterable[int]) -> None:
         """Forget batches that another run has published meanwhile."""
@@ -115,14 +121,6 @@ def leaving_rows(collected: Collected, only: Selection, duplicates: Duplicates |
         "duplicate": dropped,
         "filtered": pl.concat(passed).join(known, on=both, how="anti"),
     }
-
-
-def landed(lake: Lake, paths: Iterable[Path]) -> Iterator[BatchSource]:
-    """Files brought into the lake one by one, the next being landed while the current one is read."""
-    with ThreadPoolExecutor(1, thread_name_prefix="land") as pool:
-        for one in [pool.submit(lake.raw.land, path) for path in paths]:
-            found = one.result()
-            yield BatchSource(found.path, found.digest, found.origin, found.size)
 
 
 def _number(given: Iterable[BatchSource], sources: list[BatchSource]) -> Iterator[tuple[int, BatchSource]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,7 +42,7 @@ from tapehouse.runs.write import WriteJob, Written, write_partitions
 class Intake:
     """What is to be taken. `replaced` are batches whose published rows the run supersedes (backfill); `only` selects
     quarantined records (replay); `skipped` are inputs that the lake holds already; a `dry_run`
-    judges and publishes nothing.
+    judges and publishes nothing; `before_publication` is called once the proof has closed.
     """
 
     kind: str
@@ -51,6 +51,7 @@ class Intake:
     only: Selection | None = None
     skipped: list[str] = field(default_factory=list)
     dry_run: bool = False
+    before_publication: Callable[[], None] = lambda: None
 
     @property
     def again(self) -> bool:
@@ -130,6 +131,8 @@ def _settle(this: _Run, collected: Collected) -> RunResult:
     if this.intake.dry_run:
         return _result(this, collected, _withheld(this, collected), Status.PREVIEW, checks, ())
     marks = _marks(this, collected, duplicates)
+    if this.intake.only is not None and not marks:
+        return _result(this, collected, _withheld(this, collected), Status.NOTHING, checks, ())
     this.progress.stage("write")
     written = write_partitions(_write_job(this, collected, digests, published, duplicates), collected.stage)
     proofs = _proofs(collected, written)
@@ -140,6 +143,7 @@ def _settle(this: _Run, collected: Collected) -> RunResult:
             f"rows are unaccounted for: {gaps}", fix="nothing was published; please report this with the contract"
         )
     this.progress.stage("publish")
+    this.intake.before_publication()
     settled = Settled(result, written, duplicates, collected, this.clock, profile_of(collected), marks)
     return publish_run(this.lake, this.contract, settled)
 

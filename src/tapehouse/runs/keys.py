@@ -38,7 +38,9 @@ def find_duplicates(
         return None
     pieces = list(stage)
     hashes = [piece.hashes for piece in pieces if piece.hashes is not None]
-    known = published if published is not None and published.height else None
+    known = None
+    if published is not None and published.height:
+        known = _like(published, pieces[0].frame()) if pieces else published
     if known is not None:
         hashes.append(key_hashes(known, key))
     values = repeated(hashes)
@@ -63,6 +65,12 @@ def find_duplicates(
         dropped.select("_batch", "_row", "_kept_batch", "_kept_row", contract.event_time.name),
         {id(pieces[index]): where for index, where in positions.items()},
     )
+
+
+def _like(published: pl.DataFrame, staged: pl.DataFrame) -> pl.DataFrame:
+    """Published rows with the staged rows' types: hashes are of the representation."""
+    shared = [name for name in published.columns if name in staged.columns and not name.startswith("_")]
+    return published.cast({name: staged.schema[name] for name in shared})
 
 
 def _candidate_rows(

@@ -75,18 +75,19 @@ class Proof:
             "gaps": self.gaps(),
             "records": self.records,
             "malformed": self.malformed,
-            "in": _tally_dict(self.taken),
-            **{name: _tally_dict(self.parts.get(name, Tally())) for name in self._names()},
+            "in": tally_dict(self.taken),
+            **{name: tally_dict(self.parts.get(name, Tally())) for name in self._names()},
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Proof:
         """The proof that `as_dict` wrote."""
-        parts = {name: _tally(data[name]) for name in (*DISPOSITIONS, WITHHELD) if name in data}
-        return cls(data["records"], data["malformed"], _tally(data["in"]), parts)
+        parts = {name: tally_of(data[name]) for name in (*DISPOSITIONS, WITHHELD) if name in data}
+        return cls(data["records"], data["malformed"], tally_of(data["in"]), parts)
 
 
-def _tally_dict(tally: Tally) -> dict[str, Any]:
+def tally_dict(tally: Tally) -> dict[str, Any]:
+    """JSON form of a tally."""
     return {
         "rows": tally.rows,
         "fingerprint": f"{tally.fingerprint:016x}",
@@ -94,5 +95,6 @@ def _tally_dict(tally: Tally) -> dict[str, Any]:
     }
 
 
-def _tally(data: Mapping[str, Any]) -> Tally:
+def tally_of(data: Mapping[str, Any]) -> Tally:
+    """The tally that `tally_dict` wrote."""
     return Tally(data["rows"], int(data["fingerprint"], 16), {name: int(v) for name, v in data["sums"].items()})

@@ -79,9 +79,7 @@ def publish_run(lake: Lake, contract: Contract, settled: Settled) -> RunResult:
     return dataclasses.replace(result, snapshots=snapshots, seconds=clock.seconds())
 
 
-def record_stopped(
-    lake: Lake, contract: Contract, result: RunResult, collected: Collected, clock: Clock
-) -> RunResult:
+def record_stopped(lake: Lake, contract: Contract, result: RunResult, collected: Collected, clock: Clock) -> RunResult:
     """Record a stopped run: one row in `runs`, and its rejected records in a file outside every table, so that the
     reasons can be looked at.
     """
@@ -116,24 +114,26 @@ def merged(parts: Iterable[Staged]) -> list[Staged]:
     ]
 
 
-def _quarantine_frames(
-    contract: Contract, run_id: str, collected: Collected, clock: Clock
-) -> Iterable[pl.DataFrame]:
+def _quarantine_frames(contract: Contract, run_id: str, collected: Collected, clock: Clock) -> Iterable[pl.DataFrame]:
     """Quarantine rows in the table's columns, one bounded frame after another."""
     digests = pl.Series([source.digest for source in collected.sources], dtype=pl.String)
     origins = pl.Series([source.origin for source in collected.sources], dtype=pl.String)
     names = quarantine_spec(contract).schema.names
     for frame in collected.quarantine.frames():
         batch = frame.get_column("_batch")
-        yield frame.with_columns(
-            digests.gather(batch).alias("_batch"),
-            origins.gather(batch).alias("origin"),
-            (pl.col("_event_ns") // 1000).cast(pl.Datetime("us", "UTC")).alias("_event_time"),
-            pl.lit(contract.version).alias("contract_version"),
-            pl.lit(contract.digest).alias("contract_digest"),
-            pl.lit(run_id).alias("_run_id"),
-            pl.lit(clock.knowledge_us).cast(pl.Datetime("us", "UTC")).alias("_knowledge_time"),
-        ).select(names).sort("_batch", "_row")
+        yield (
+            frame.with_columns(
+                digests.gather(batch).alias("_batch"),
+                origins.gather(batch).alias("origin"),
+                (pl.col("_event_ns") // 1000).cast(pl.Datetime("us", "UTC")).alias("_event_time"),
+                pl.lit(contract.version).alias("contract_version"),
+                pl.lit(contract.digest).alias("contract_digest"),
+                pl.lit(run_id).alias("_run_id"),
+                pl.lit(clock.knowledge_us).cast(pl.Datetime("us", "UTC")).alias("_knowledge_time"),
+            )
+            .select(names)
+            .sort("_batch", "_row")
+        )
 
 
 def _quarantine(lake: Lake, contract: Contract, settled: Settled) -> Staged:

@@ -16,12 +16,12 @@ from tapehouse.lake.spec import TableSpec
 def house_table(lake: Lake, spec: TableSpec) -> pl.DataFrame:
     """All rows of a table; empty, with the spec's columns, when it does not exist yet."""
     table = lake.table(spec.namespace, spec.name)
-    return pl.DataFrame(spec.schema.empty_table()) if table is None else scan(table).collect()
+    return pl.DataFrame(schema=pl.Schema(spec.schema)) if table is None else scan(table).collect()
 
 
 def read_files(files: Sequence[Path], schema: pa.Schema) -> pl.DataFrame:
-    """Rows of data files of one table in the kernel's forms: decimals as scaled Int64; columns a file lacks are null."""
-    types = pl.DataFrame(schema.empty_table()).schema
+    """Rows of data files of one table in the kernel's forms (decimals as scaled Int64); a column a file lacks is null."""
+    types = pl.Schema(schema)
     if not files:
         return canonical(pl.DataFrame(schema=types))
     rows = pl.scan_parquet(list(files), schema=types, missing_columns="insert", extra_columns="ignore", glob=False)

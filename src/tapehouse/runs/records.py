@@ -26,8 +26,9 @@ def instant(ns: int | None) -> dt.datetime | None:
 
 
 def rows_of(schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """Rows as a table of exactly that schema."""
-    return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
+    """Rows as a table of exactly that schema. By way of Polars: pyarrow would import pandas where it is installed."""
+    frame = pl.DataFrame([dict(row) for row in rows], schema=pl.Schema(schema))
+    return frame.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema)
 
 
 def disposed(proof: Proof) -> dict[str, int]:
@@ -86,7 +87,12 @@ def batch_rows(contract: Contract, run_id: str, at: dt.datetime, batches: Iterab
 
 
 def metric_rows(
-    contract: Contract, run_id: str, at: dt.datetime, profile: Profile, rules: Mapping[str, int], counts: Mapping[str, int]
+    contract: Contract,
+    run_id: str,
+    at: dt.datetime,
+    profile: Profile,
+    rules: Mapping[str, int],
+    counts: Mapping[str, int],
 ) -> pa.Table:
     """Rows of table `metrics`: `rows_<disposition>`, `rule_broken`, `nulls`, `null_rate`, `refused`, `low`, `high`,
     `lateness_ns_p50`..; canonical units (a scaled price is divided by its scale).

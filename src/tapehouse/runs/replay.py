@@ -71,7 +71,9 @@ def backfill(
     """
     chosen = _chosen(lake, contract, batches, since, until)
     if not chosen:
-        raise UsageError("no landed batch of that contract is selected", fix="see `tapehouse runs list` for what landed")
+        raise UsageError(
+            "no landed batch of that contract is selected", fix="see `tapehouse runs list` for what landed"
+        )
     intake = Intake(
         "backfill",
         [_source(lake, account) for account in chosen],

@@ -134,7 +134,9 @@ class RunResult:
         from html import escape
 
         def table(rows: Mapping[str, object]) -> str:
-            cells = "".join(f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>" for name, value in rows.items())
+            cells = "".join(
+                f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>" for name, value in rows.items()
+            )
             return f"<table>{cells}</table>"
 
         head = f"<b>{escape(self.kind)} of {escape(self.contract)}</b> {escape(self.status.value)}"

@@ -203,3 +203,13 @@ MARKS = _house(
     ("run_id", _TEXT),
     ("at", TIMESTAMP),
 )
+EXPIRED = _house(
+    "expired",
+    ("contract", _TEXT),
+    ("place", _TEXT),
+    ("partition", _TEXT),
+    ("batch", _TEXT),
+    ("tally", _TEXT),
+    ("run_id", _TEXT),
+    ("at", TIMESTAMP),
+)

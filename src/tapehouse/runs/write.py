@@ -139,7 +139,9 @@ def _with_metadata(job: WriteJob, rows: pl.DataFrame) -> pl.DataFrame:
 def _both(before: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     if rows.width == 0:
         return before
-    return pl.concat([before.cast({"_batch": pl.String}), rows.cast({"_batch": pl.String})], how="diagonal")
+    text = [name for name, kind in rows.schema.items() if isinstance(kind, (pl.Categorical, pl.Enum))]
+    plain = [frame.cast(dict.fromkeys(text, pl.String)) for frame in (before, rows)]
+    return pl.concat(plain, how="diagonal")
 
 
 def _curated(job: WriteJob, label: str, rows: pl.DataFrame, before: pl.DataFrame | None) -> Staged:

@@ -51,9 +51,7 @@ def _inputs(scope: RuleScope, params: Mapping[str, Any], needed: tuple[str, ...]
     return found
 
 
-def _node(
-    scope: RuleScope, params: Mapping[str, Any], columns: Mapping[str, Column | None], answer: Any
-) -> BarFault:
+def _node(scope: RuleScope, params: Mapping[str, Any], columns: Mapping[str, Column | None], answer: Any) -> BarFault:
     def col(key: str) -> Col | None:
         column = columns[key]
         return Col(column.name) if column is not None else None

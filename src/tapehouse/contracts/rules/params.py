@@ -251,13 +251,11 @@ def _key_column(scope: RuleScope, key: str, table: ReferenceTable, parameter: st
 
 
 def reference_scale(scope: RuleScope, table: ReferenceTable, column: str) -> tuple[Kind, int]:
-    """Kind and decimals of a reference column (see `ReferenceTable.columns`)."""
-    spec = table.columns.get(column, column)
-    if spec in scope.columns:
-        source = scope.columns[spec]
-        return source.kind, source.scale if source.kind == Kind.DECIMAL else 0
-    kind, _, scale = spec.partition(":")
-    return Kind(kind), int(scale or 0)
+    """Kind and decimals of a reference column."""
+    from tapehouse.contracts.expr_types import lookup_type
+
+    found = lookup_type(scope, table.name, column)
+    return found.kind, found.scale
 
 
 def rescaled(node: ast.Expr, scale: int, target: int) -> ast.Expr:

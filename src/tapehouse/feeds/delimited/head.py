@@ -7,11 +7,11 @@ import numpy as np
 from tapehouse.contracts.model import Contract
 from tapehouse.errors import FeedError
 from tapehouse.feeds.delimited.layout import Layout, header_names, layout_of_header, layout_of_order
-from tapehouse.feeds.delimited.lines import Dialect
 from tapehouse.feeds.delimited.records import scan
+from tapehouse.feeds.linear import BYTE_ORDER_MARK
+from tapehouse.feeds.lines import Dialect
 from tapehouse.feeds.streams import Stream
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _PEEK_BYTES = 1 << 16
 
 
@@ -22,8 +22,8 @@ def read_head(stream: Stream, contract: Contract, dialect: Dialect, origin: str)
     """
     path = f"{origin}!{stream.name}" if stream.name else origin
     passed = 0
-    if stream.peek(len(_BYTE_ORDER_MARK)) == _BYTE_ORDER_MARK:
-        passed = len(_BYTE_ORDER_MARK)
+    if stream.peek(len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK:
+        passed = len(BYTE_ORDER_MARK)
         stream.skip(passed)
     if not contract.feed.header:
         first = _first_record(stream, dialect) if contract.feed.extra_columns == "ignore" else None

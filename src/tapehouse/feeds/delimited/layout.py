@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import io
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +12,8 @@ import polars as pl
 from tapehouse.contracts.model import Column, Contract
 from tapehouse.errors import FeedError
 from tapehouse.feeds.integers import Scaling, scaling
+from tapehouse.feeds.names import check_names
+from tapehouse.feeds.texts import null_texts
 from tapehouse.feeds.virtual import file_columns, source_name
 
 Schema = dict[str, type[pl.DataType]]
@@ -55,19 +55,8 @@ def _is_integer(target: Target) -> bool:
 
 def layout_of_header(contract: Contract, names: Sequence[str], path: str) -> Layout:
     """Match header names with the contract's sources; raises FeedError on duplicate, missing or unexpected names."""
-    twice = [name for name, count in Counter(names).items() if count > 1]
     columns = file_columns(contract)
-    wanted = [source_name(column) for column in columns]
-    if twice:
-        fix = "ask the sender to name each column once, or set feed.header to false and skip the header line"
-        raise FeedError(f"header names a column twice: {', '.join(map(repr, twice))}", path=path, fix=fix)
-    missing = [name for name in wanted if name not in names]
-    if missing:
-        raise FeedError(_missing_message(missing, names, wanted), path=path, fix=_missing_fix(missing, names))
-    extra = [name for name in names if name not in wanted]
-    if extra and contract.feed.extra_columns != "ignore":
-        fix = "add the columns to the contract, or set feed.extraColumns to ignore"
-        raise FeedError(f"header has columns the contract does not know: {', '.join(extra)}", path=path, fix=fix)
+    check_names(contract, names, path)
     index = {name: position for position, name in enumerate(names)}
     return Layout(len(names), tuple(_target(contract, column, index[source_name(column)]) for column in columns))
 
@@ -96,26 +85,4 @@ def header_names(header: bytes, contract: Contract, path: str) -> list[str]:
 
 
 def _target(contract: Contract, column: Column, index: int) -> Target:
-    nulls = {*contract.feed.null_values, *column.null_values}
-    if contract.feed.empty_is_null:
-        nulls.add("")
-    return Target(column, index, scaling(column), frozenset(nulls))
-
-
-def _missing_message(missing: Sequence[str], names: Sequence[str], wanted: Sequence[str]) -> str:
-    found = ", ".join(names[:50]) or "nothing"
-    if len(missing) == len(wanted):
-        return f"header has none of the contract's columns ({', '.join(wanted)}); found: {found}"
-    return f"header lacks {', '.join(missing)}; found: {found}"
-
-
-def _missing_fix(missing: Sequence[str], names: Sequence[str]) -> str:
-    lower = {name.strip().lower(): name for name in names}
-    guesses = []
-    for name in missing:
-        close = difflib.get_close_matches(name.lower(), list(lower), n=1)
-        if close:
-            guesses.append(f"{lower[close[0]]!r} for {name!r}")
-    if guesses:
-        return f"did the sender write {', '.join(guesses)}? Set tapehouse.source of the column to the name in the file"
-    return "set feed.header to false if the file has no header, feed.delimiter if it is not the one used"
+    return Target(column, index, scaling(column), null_texts(contract, column))

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tapehouse.feeds.delimited.lines import CR, LF, Bytes, Dialect, Lines, Offsets, find_all, plain_lines, view
 from tapehouse.feeds.delimited.walk import walk
+from tapehouse.feeds.lines import CR, LF, Bytes, Dialect, Lines, Offsets, find_all, plain_lines, view
 
 _EMPTY = np.empty(0, np.int64)
 

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tapehouse.feeds.base import Malformed, RawRecord
-from tapehouse.feeds.delimited.lines import LF, Bytes, Dialect, Lines, Offsets, find_all, plain_lines, view
 from tapehouse.feeds.delimited.records import Records, is_utf8
-from tapehouse.feeds.delimited.window import RAW_BYTES_MAX
+from tapehouse.feeds.lines import CR, LF, Bytes, Dialect, Lines, Offsets, find_all, plain_lines, view
+from tapehouse.feeds.window import RAW_BYTES_MAX
 
 # A malformed record costs a few hundred bytes of memory however short it is.
 MALFORMED_PER_PART_MAX = 1 << 17
@@ -80,7 +80,10 @@ def _undecodable(data: bytes, array: Bytes, starts: Offsets, ends: Offsets) -> l
 
 
 def rewrite(data: bytes, records: Records, verdicts: Verdicts, dialect: Dialect) -> Lines | None:
-    """Good records as plain lines: quotes undone, one kind of line end. None if no byte is free to part fields."""
+    """Good records as plain lines: quotes undone, one kind of line end.
+
+    None if that cannot be: no byte is free to part fields, or a field ends in a carriage return, which Polars drops.
+    """
     separator, eol = dialect.separator, LF
     if len(records.drops):
         free = [byte for byte in _STAND_INS if bytes([byte]) not in data][:2]
@@ -97,7 +100,10 @@ def rewrite(data: bytes, records: Records, verdicts: Verdicts, dialect: Dialect)
     array = np.append(view(data), np.uint8(LF))
     array[records.separators] = separator
     array[ends] = eol
-    return plain_lines(array[keep].tobytes(), separator, eol)
+    text = array[keep].tobytes()
+    if any(bytes([CR, byte]) in text for byte in (separator, eol)):
+        return None
+    return plain_lines(text, separator, eol)
 
 
 def fields(data: bytes, records: Records, verdicts: Verdicts) -> list[list[str]]:

@@ -8,6 +8,7 @@ bad number into a null. So each cell that is null, or may have been read too kin
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -17,13 +18,17 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from tapehouse.feeds.delimited.layout import Layout, Schema, Target
-from tapehouse.feeds.delimited.lines import CR, LF, SPACE, TAB, Lines, Offsets, count, find_all, find_pairs, view
 from tapehouse.feeds.integers import Scaling, canonical, parse_integers
+from tapehouse.feeds.linear import BYTE_ORDER_MARK
+from tapehouse.feeds.lines import CR, LF, SPACE, TAB, Lines, Offsets, count, find_all, find_pairs, view
+from tapehouse.feeds.texts import without_nulls
+
+# Said of blocks with broken quotes, which are read ahead of being understood; rows are counted here anyway.
+warnings.filterwarnings("ignore", message="CSV malformed", category=UserWarning)
 
 # Above this share of doubtful lines, reading all text again in one go is cheaper than collecting the lines.
 _DOUBT_SHARE_MAX = 0.2
 _NONE = np.empty(0, np.int64)
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +82,7 @@ def from_fields(rows: Sequence[Sequence[str]], layout: Layout) -> Parsed:
 
 def from_text(target: Target, text: pl.Series) -> tuple[pl.Series, pl.Series | None]:
     """Values of `text` for a column (an empty field comes as null), and where they were refused."""
-    if "" not in target.nulls:
-        text = text.fill_null("")
-    elif (empty := text == "").any():  # Polars reads a quoted empty field as an empty text
-        text = text.set(empty.fill_null(value=False), None)
-    listed = [null for null in target.nulls if null]
-    if listed:
-        text = text.set(text.is_in(listed).fill_null(value=False), None)
+    text = without_nulls(text if "" in target.nulls else text.fill_null(""), target.nulls)
     if target.how is None:
         return text, None
     values = canonical(parse_integers(text), target.how)
@@ -110,7 +109,7 @@ def _from_numbers(
 def _read(data: bytes, schema: Schema, separator: int, eol: int, quote: int | None) -> pl.DataFrame | None:
     if not data:
         return pl.DataFrame(schema=schema)
-    guard = data.startswith(_BYTE_ORDER_MARK)
+    guard = data.startswith(BYTE_ORDER_MARK)
     try:
         frame = pl.read_csv(
             _blank_line(len(schema), separator, eol) + data if guard else data,

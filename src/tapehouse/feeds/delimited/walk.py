@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tapehouse.feeds.delimited.lines import CR, LF, Dialect, Offsets
+from tapehouse.feeds.lines import CR, LF, Dialect, Offsets
 
 _NEEDS_MORE = -1
 _WRONG = -2

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from pyiceberg.catalog.sql import SqlCatalog
-from sqlalchemy import event
+from sqlalchemy import NullPool, create_engine, event
 
 from tapehouse.errors import LakeError
 from tapehouse.lake import disk
@@ -20,7 +21,7 @@ def open_catalog(root: Path, *, read_only: bool) -> SqlCatalog:
     path = root / "catalog.db"
     if read_only and not path.exists():
         raise LakeError(f"the lake {root} has no catalogue yet", fix="run something into it first")
-    uri = f"sqlite:///file:{path}?mode=ro&uri=true" if read_only else f"sqlite:///{path}"
+    uri = f"sqlite:///file:{quote(quote(str(path)))}?mode={'ro' if read_only else 'rwc'}&uri=true"
     with disk.guarded("opening the catalogue", path):
         catalog = SqlCatalog(
             NAME,
@@ -31,8 +32,10 @@ def open_catalog(root: Path, *, read_only: bool) -> SqlCatalog:
                 "init_catalog_tables": str(not read_only).lower(),
             },
         )
-    event.listen(catalog.engine, "connect", _prepare)
     catalog.engine.dispose()
+    # No pool: a connection made while the disk was read-only stays so, and none survives a fork. Making one is cheap.
+    catalog.engine = create_engine(uri, poolclass=NullPool)
+    event.listen(catalog.engine, "connect", _prepare)
     return catalog
 
 

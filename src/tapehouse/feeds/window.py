@@ -20,11 +20,12 @@ class Skipped:
 
 
 class Window:
-    """Moves over `stream` in steps of about `size` bytes."""
+    """Moves over `stream` in steps of about `size` bytes. `returns`: a carriage return alone ends a record too."""
 
-    def __init__(self, stream: Stream, size: int) -> None:
+    def __init__(self, stream: Stream, size: int, *, returns: bool = True) -> None:
         self._stream = stream
         self._size = size
+        self._returns = returns
         self._kept = b""
         self._ahead: bytes | None = None
         self._ahead_is_last = False
@@ -36,7 +37,8 @@ class Window:
         if self._done:
             return None
         data = self._read()
-        data, self._kept = self._kept + data if self._kept else data, b""
+        if self._kept:
+            data, self._kept = self._kept + data, b""
         self._done = self._all_read
         return data, self._done
 
@@ -60,27 +62,25 @@ class Window:
 
     def skip_record(self, start: bytes) -> Skipped:
         """Pass to the end of the line that begins with `start`, holding one block at a time."""
-        length, chunk = 0, start
-        while (cut := _line_end(chunk)) < 0 and not self._all_read:
+        raw, length, chunk = b"", 0, start
+        while (cut := self._line_end(chunk)) < 0 and not self._all_read:
+            raw += chunk[: RAW_BYTES_MAX - len(raw)]
             length += len(chunk)
             chunk = self._read()
         if cut < 0:
-            return Skipped(start[:RAW_BYTES_MAX], length + len(chunk), length + len(chunk))
-        following = chunk[cut : cut + 2]
-        if following == b"\r" and not self._all_read:
-            chunk += self._read()
-            following = chunk[cut : cut + 2]
-        size = 2 if following == b"\r\n" else 1
-        self._kept = chunk[cut + size :]
-        # A chunk shorter than what is kept of the raw bytes may hold the rest of them.
-        raw = start if length else start[:cut]
-        if length and len(raw) < RAW_BYTES_MAX:
-            raw += chunk[:cut]
-        return Skipped(raw[:RAW_BYTES_MAX], length + cut, length + cut + size)
+            cut = len(chunk)
+        elif chunk[cut:] == b"\r" and not self._all_read:
+            chunk += self._read()  # a line feed may follow
+        raw += chunk[: min(cut, RAW_BYTES_MAX - len(raw))]
+        ending = 2 if chunk[cut : cut + 2] == b"\r\n" else len(chunk[cut : cut + 1])
+        self._kept = chunk[cut + ending :]
+        self._done = self._all_read and not self._kept
+        return Skipped(raw, length + cut, length + cut + ending)
 
-
-def _line_end(data: bytes) -> int:
-    """Position of the first line feed or carriage return; negative if there is none."""
-    feed = data.find(b"\n")
-    back = data.find(b"\r", 0, feed if feed >= 0 else len(data))
-    return back if back >= 0 else feed
+    def _line_end(self, data: bytes) -> int:
+        """Position of the first byte that ends a line; negative if there is none."""
+        feed = data.find(b"\n")
+        if not self._returns:
+            return feed
+        back = data.find(b"\r", 0, feed if feed >= 0 else len(data))
+        return back if back >= 0 else feed

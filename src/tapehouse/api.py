@@ -1,0 +1,305 @@
+"""The verbs, for programs and notebooks: the command line does nothing that cannot be done here.
+
+A contract may be given as a path or as a `Contract`, a lake as a folder or as a `Lake`, inputs as one or many paths,
+folders or glob patterns, and reference tables as one path (when the contract has exactly one) or by name.
+Every failure is a `TapehouseError` that says what to do; a run that breaks a budget is no failure but a result.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tapehouse.arguments import contract_name, load_contract, open_lake, reference_paths
+from tapehouse.errors import UsageError
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from tapehouse.arguments import ContractLike, LakeLike, ReferencesLike
+    from tapehouse.contracts.diff import Change
+    from tapehouse.contracts.lint import Finding
+    from tapehouse.contracts.model import Contract
+    from tapehouse.errors import TapehouseError
+    from tapehouse.lake.home import Lake
+    from tapehouse.rows import Rows
+    from tapehouse.runs.context import Progress
+    from tapehouse.runs.notify import Listeners
+    from tapehouse.runs.quarantined import QuarantineList
+    from tapehouse.runs.result import RunResult
+    from tapehouse.runs.verify import VerifyReport
+    from tapehouse.synthetic.score import Scorecard
+    from tapehouse.synthetic.truth import Generated
+
+
+def run(
+    contract: ContractLike,
+    inputs: str | Path | Iterable[str | Path],
+    *,
+    lake: LakeLike,
+    references: ReferencesLike = None,
+    lineage: Iterable[str] = (),
+    alerts: Iterable[str] = (),
+    metrics: str | Path | None = None,
+    progress: Progress | None = None,
+) -> RunResult:
+    """Take inputs into the lake, which is made if absent. Batches that it holds already are skipped.
+
+    Nothing was published when the result's status is STOPPED (a budget or batch rule broke), NOTHING (all inputs were
+    known) or when an error is raised. `lineage`, `alerts` and `metrics` are targets as for `tapehouse run`.
+    """
+    from tapehouse.runs.inputs import expand
+    from tapehouse.runs.run import run as run_
+
+    terms = load_contract(contract)
+    tables = reference_paths(terms, references)
+    # Looked up before the lake is opened: a typing error must not leave an empty lake behind.
+    paths = expand([inputs] if isinstance(inputs, str | Path) else inputs)
+    home = open_lake(lake, create=True)
+    return _told(
+        terms,
+        home,
+        lineage,
+        alerts,
+        metrics,
+        lambda: run_(terms, paths, lake=home, references=tables, progress=progress),
+    )
+
+
+def replay(
+    contract: ContractLike,
+    *,
+    lake: LakeLike,
+    references: ReferencesLike = None,
+    rules: Sequence[str] = (),
+    batches: Sequence[str] = (),
+    dry_run: bool = False,
+    lineage: Iterable[str] = (),
+    alerts: Iterable[str] = (),
+    metrics: str | Path | None = None,
+    progress: Progress | None = None,
+) -> RunResult:
+    """Judge quarantined rows again under the contract as it is now; those that pass land in the curated table.
+
+    Restricted to rows that broke one of `rules` and to batches whose digest starts with one of `batches`, where given.
+    """
+    from tapehouse.runs.replay import replay as replay_
+
+    terms, home = load_contract(contract), open_lake(lake)
+    tables = reference_paths(terms, references)
+
+    def work() -> RunResult:
+        return replay_(
+            terms, lake=home, references=tables, rules=rules, batches=batches, dry_run=dry_run, progress=progress
+        )
+
+    return work() if dry_run else _told(terms, home, lineage, alerts, metrics, work)
+
+
+def backfill(
+    contract: ContractLike,
+    *,
+    lake: LakeLike,
+    references: ReferencesLike = None,
+    batches: Sequence[str] = (),
+    since: dt.datetime | None = None,
+    until: dt.datetime | None = None,
+    dry_run: bool = False,
+    lineage: Iterable[str] = (),
+    alerts: Iterable[str] = (),
+    metrics: str | Path | None = None,
+    progress: Progress | None = None,
+) -> RunResult:
+    """Judge landed batches again from their raw bytes, and replace what the lake held of them.
+
+    All batches of the contract, or those whose digest starts with one of `batches`, or with events in [since, until).
+    """
+    from tapehouse.runs.replay import backfill as backfill_
+
+    terms, home = load_contract(contract), open_lake(lake)
+    tables = reference_paths(terms, references)
+
+    def work() -> RunResult:
+        return backfill_(
+            terms,
+            lake=home,
+            references=tables,
+            batches=batches,
+            since=since,
+            until=until,
+            dry_run=dry_run,
+            progress=progress,
+        )
+
+    return work() if dry_run else _told(terms, home, lineage, alerts, metrics, work)
+
+
+def watch(
+    contract: ContractLike,
+    folder: str | Path,
+    *,
+    lake: LakeLike,
+    references: ReferencesLike = None,
+    interval_seconds: float = 2.0,
+    stop: threading.Event | None = None,
+    lineage: Iterable[str] = (),
+    alerts: Iterable[str] = (),
+    metrics: str | Path | None = None,
+    on_result: Callable[[RunResult], None] = lambda result: None,
+    on_error: Callable[[Path, TapehouseError], None] = lambda path, error: None,
+) -> None:
+    """Run files as they land in a folder, until `stop` is set. Started again, it goes on where it was."""
+    import datetime as dt
+
+    from tapehouse.runs.notify import tell, tell_failure
+    from tapehouse.runs.watch import watch as watch_
+
+    terms = load_contract(contract)
+    tables = reference_paths(terms, references)
+    home = open_lake(lake, create=True)
+    listeners = _listeners(home, lineage, alerts, metrics)
+
+    def failed(path: Path, error: TapehouseError) -> None:
+        on_error(path, error)
+        tell_failure(terms, home, listeners, error, dt.datetime.now(dt.UTC))
+
+    watch_(
+        terms,
+        Path(folder),
+        lake=home,
+        references=tables,
+        interval_seconds=interval_seconds,
+        stop=stop if stop is not None else threading.Event(),
+        on_result=lambda result: on_result(tell(terms, home, listeners, result)),
+        on_error=failed,
+    )
+
+
+def verify(
+    lake: LakeLike, *, contract: str | None = None, deep: bool = False, progress: Progress | None = None
+) -> VerifyReport:
+    """Derive every proof again from the lake, of all contracts or the one named; `deep` reads the raw bytes again."""
+    from tapehouse.runs.verify import verify as verify_
+
+    return verify_(open_lake(lake, read_only=True), contract=contract, deep=deep, progress=progress)
+
+
+def quarantine(
+    lake: LakeLike,
+    contract: str = "",
+    *,
+    rule: str | None = None,
+    batch: str | None = None,
+    every: bool = False,
+    limit: int = 100,
+) -> QuarantineList:
+    """Rows in quarantine, counted by rule; open ones only unless `every`. `contract` is a name, and may be left out
+    when the lake has only one.
+    """
+    from tapehouse.runs.quarantined import list_quarantine
+
+    home = open_lake(lake, read_only=True)
+    return list_quarantine(home, contract_name(home, contract), rule=rule, batch=batch, every=every, limit=limit)
+
+
+def query(lake: LakeLike, sql: str, *, as_of: dt.datetime | str | None = None, memory_limit: str = "") -> Rows:
+    """Rows of one SQL query over the lake's tables, now or as of a moment (with time zone) or a run id."""
+    from tapehouse.lake.query import query as query_
+    from tapehouse.rows import Rows
+
+    return Rows(query_(open_lake(lake, read_only=True), sql, as_of, memory_limit=memory_limit))
+
+
+def list_runs(lake: LakeLike, *, contract: str | None = None, limit: int = 20) -> list[dict[str, Any]]:
+    """The lake's runs, newest first."""
+    from tapehouse.runs.history import list_runs as list_runs_
+
+    return list_runs_(open_lake(lake, read_only=True), contract=contract, limit=limit)
+
+
+def show_run(lake: LakeLike, run_id: str) -> dict[str, Any]:
+    """Everything recorded of one run; a unique beginning of its id is enough. Raises UsageError."""
+    from tapehouse.runs.history import show_run as show_run_
+
+    return show_run_(open_lake(lake, read_only=True), run_id)
+
+
+def lint(path: str | Path) -> list[Finding]:
+    """Risks and omissions of a contract that loads. Raises ContractError with every problem where it does not."""
+    from tapehouse.contracts.lint import lint as lint_
+
+    load_contract(path)  # a missing file is told as the contract's problem
+    return lint_(path)
+
+
+def diff(old: ContractLike, new: ContractLike) -> list[Change]:
+    """What changed between two versions of a contract, breaking changes first."""
+    from tapehouse.contracts.diff import diff as diff_
+
+    return diff_(load_contract(old), load_contract(new))
+
+
+def infer(path: str | Path, *, name: str = "") -> str:
+    """A contract, as YAML text, guessed from a data file. It is a start: read it before you use it."""
+    from tapehouse.contracts.infer import infer as infer_
+
+    return infer_(Path(path), name=name)
+
+
+def generate(
+    kind: Literal["trades", "quotes"],
+    out: str | Path,
+    *,
+    rows: int,
+    seed: int = 1,
+    files: int = 5,
+    faults: str | Mapping[str, float] = "all",
+    date: str = "2024-03-04",
+    symbols: int = 500,
+    on_rows: Callable[[int], None] | None = None,
+) -> Generated:
+    """Write an invented tape with known faults into a folder, with its reference table and the truth of every row."""
+    from tapehouse.synthetic.faults import QUOTE_FAULTS, TRADE_FAULTS, parse_faults
+    from tapehouse.synthetic.quotes import generate_quotes
+    from tapehouse.synthetic.trades import generate_trades
+
+    known = {"trades": TRADE_FAULTS, "quotes": QUOTE_FAULTS}
+    if kind not in known:
+        raise UsageError(f"{kind!r} cannot be generated", fix="one of trades, quotes")
+    shares = parse_faults(faults, known[kind]) if isinstance(faults, str) else faults
+    make = generate_trades if kind == "trades" else generate_quotes
+    return make(
+        Path(out), rows=rows, seed=seed, files=files, faults=shares, date=date, symbols=symbols, on_rows=on_rows
+    )
+
+
+def score(contract: ContractLike, truth: str | Path, *, lake: LakeLike, wrong_rows_max: int = 20) -> Scorecard:
+    """Compare what the lake found in generated files with their truth: precision and recall of every rule."""
+    from tapehouse.scoring import found_in
+    from tapehouse.synthetic.score import score as score_
+    from tapehouse.synthetic.truth import read_truth
+
+    known = read_truth(Path(truth))
+    found = found_in(open_lake(lake, read_only=True), load_contract(contract), Path(truth).parent)
+    return score_(known, found, wrong_rows_max=wrong_rows_max)
+
+
+def _told(
+    contract: Contract,
+    lake: Lake,
+    lineage: Iterable[str],
+    alerts: Iterable[str],
+    metrics: str | Path | None,
+    work: Callable[[], RunResult],
+) -> RunResult:
+    from tapehouse.runs.notify import told
+
+    return told(contract, lake, _listeners(lake, lineage, alerts, metrics), work)
+
+
+def _listeners(lake: Lake, lineage: Iterable[str], alerts: Iterable[str], metrics: str | Path | None) -> Listeners:
+    from tapehouse.runs.notify import Listeners
+
+    return Listeners.of(lake, lineage=lineage, alerts=alerts, metrics=None if metrics is None else Path(metrics))

@@ -1,0 +1,65 @@
+"""What callers may write for a contract, a lake and reference tables, and what is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tapehouse.errors import UsageError
+
+if TYPE_CHECKING:
+    from tapehouse.contracts.model import Contract
+    from tapehouse.lake.home import Lake
+
+    ContractLike = Contract | str | Path
+    LakeLike = Lake | str | Path
+    ReferencesLike = Mapping[str, str | Path] | str | Path | None
+
+
+def load_contract(contract: ContractLike) -> Contract:
+    """The contract in a file; one that is loaded already comes back as it is. Raises ContractError."""
+    from tapehouse.contracts.load import load
+
+    return load(contract) if isinstance(contract, str | Path) else contract
+
+
+def open_lake(lake: LakeLike, *, create: bool = False, read_only: bool = False) -> Lake:
+    """The lake in a folder; one that is open already comes back as it is. Raises LakeError."""
+    from tapehouse.lake.home import Lake
+
+    return Lake.open(lake, create=create, read_only=read_only) if isinstance(lake, str | Path) else lake
+
+
+def reference_paths(contract: Contract, references: ReferencesLike) -> dict[str, Path]:
+    """Reference files by table name. Raises UsageError for a table that the contract does not have."""
+    known = sorted(contract.references)
+    if references is None:
+        return {}
+    if isinstance(references, str | Path):
+        if len(known) != 1:
+            have = f"has {len(known)}: {', '.join(known)}" if known else "has none"
+            raise UsageError(
+                f"{references} is given without a name, and contract {contract.name} {have}",
+                fix="name each table: NAME=FILE" if known else "leave the reference out",
+            )
+        return {known[0]: Path(references)}
+    for name in references:
+        if name not in contract.references:
+            raise UsageError(
+                f"contract {contract.name} has no reference table {name!r}", fix=f"it has {', '.join(known) or 'none'}"
+            )
+    return {name: Path(path) for name, path in references.items()}
+
+
+def contract_name(lake: Lake, given: str = "") -> str:
+    """The name given, or that of the lake's only contract. Raises UsageError where there are several or none."""
+    if given:
+        return given
+    from tapehouse.runs.accounts import accounts
+
+    names = sorted({account.contract for account in accounts(lake)})
+    if len(names) != 1:
+        have = f"{len(names)} contracts: {', '.join(names)}" if names else "no batches yet"
+        raise UsageError(f"the lake {lake.root} holds {have}", fix="name the contract" if names else "run one first")
+    return names[0]

@@ -1,0 +1,57 @@
+"""The program `tapehouse`: its commands by name, in the order in which one meets them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tapehouse import __version__
+from tapehouse.cli import contract, lake, quarantine, runs
+from tapehouse.cli.query import query
+from tapehouse.cli.run import backfill, run
+from tapehouse.cli.shell import DEBUG, Shell
+from tapehouse.cli.synthetic import generate, score
+from tapehouse.cli.verify import verify
+from tapehouse.cli.watch import watch
+
+# Help is plain text: Rich would make `--help` three times as slow.
+app = typer.Typer(
+    cls=Shell, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"tapehouse {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+    debug: Annotated[bool, typer.Option(DEBUG, help="Show the traceback of an error; may stand anywhere.")] = False,
+) -> None:
+    """One written contract in, an audited lake out: every row is accounted for.
+
+    \b
+    Examples:
+      tapehouse contract new --from trades.csv > trades.yaml
+      tapehouse run trades.yaml trades.csv --lake lake
+      tapehouse verify --lake lake
+    """
+
+
+app.add_typer(contract.app, name="contract")
+app.command()(run)
+app.add_typer(runs.app, name="runs")
+app.command()(verify)
+app.add_typer(quarantine.app, name="quarantine")
+app.command()(backfill)
+app.command()(watch)
+app.command()(query)
+app.add_typer(lake.app, name="lake")
+app.command()(generate)
+app.command()(score)

@@ -1,0 +1,91 @@
+"""Files on their way into the lake: copied and hashed ahead of whoever reads them, durable before they are relied on.
+
+A landed file has its final name only once its bytes are on disk, so that a crash never leaves something under a digest
+that it does not have. Waiting for the disk before reading would cost a large part of a run, so a landing hands out each
+copy under a temporary name as soon as it is hashed, has it synced meanwhile, and `settle` renames all of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+from tapehouse.lake import disk
+from tapehouse.lake.raw import Landed, RawStore
+
+
+class Landing:
+    """Lands `paths` in order in the background, from construction on. Iterate once; then `settle` or `abandon`."""
+
+    def __init__(self, store: RawStore, paths: Sequence[Path]) -> None:
+        self._store = store
+        self._copier = ThreadPoolExecutor(1, thread_name_prefix="land")
+        self._syncer = ThreadPoolExecutor(1, thread_name_prefix="sync")
+        self._known = frozenset(store.digests())
+        self._copies: list[tuple[Path, str, Future[None]]] = []
+        self._coming = [self._copier.submit(self._bring, path) for path in paths]
+
+    def __iter__(self) -> Iterator[Landed]:
+        """Each file as it is hashed. `path` is readable until `settle` or `abandon`."""
+        for one in self._coming:
+            yield one.result()
+
+    def held_before(self, landed: Landed) -> bool:
+        """Whether the lake held these bytes when the landing began."""
+        return landed.digest in self._known
+
+    def settle(self) -> None:
+        """Make every copy durable under its digest. LakeError when the disk refuses."""
+        with disk.guarded("landing input", self._store.root):
+            for temporary, digest, synced in self._copies:
+                synced.result()
+                self._store.adopt(temporary, digest)
+            self._copies.clear()
+        self._close()
+
+    def abandon(self) -> None:
+        """Remove the copies that were not settled; does nothing after `settle`."""
+        for one in self._coming:
+            one.cancel()
+        self._copier.shutdown(wait=True)
+        for temporary, _, _ in self._copies:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+        self._copies.clear()
+        self._close()
+
+    def _close(self) -> None:
+        self._copier.shutdown(wait=False, cancel_futures=True)
+        self._syncer.shutdown(wait=False, cancel_futures=True)
+
+    def _bring(self, source: Path) -> Landed:
+        held = self._store.held(source)
+        if held is not None:
+            return held
+        copy, digest = self._store.copy(source)
+        self._copies.append((copy, digest, self._syncer.submit(disk.sync_file, copy)))
+        return Landed(copy, digest, str(source), copy.stat().st_size)
+
+
+def clear_leftovers(store: RawStore) -> int:
+    """Remove copies that processes left which no longer live; returns how many. The caller holds the lake's lock."""
+    removed = 0
+    for path in store.root.glob(".landing-*"):
+        process = path.name.split("-")[1]
+        if not process.isdigit() or not _alive(int(process)):
+            path.unlink(missing_ok=True)
+            removed += 1
+    return removed
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
