@@ -50,7 +50,7 @@ def _section(name: str, command: Any, context: Any) -> str:
         usage.append("COMMAND")
     parts = [f"## {name}\n", f"```\n{' '.join(usage)}\n```\n"]
     if command.help:
-        parts.append(_plain(command.help) + "\n")
+        parts.append(_examples(_plain(command.help)) + "\n")
     if getattr(command, "deprecated", False):
         parts.append("Deprecated.\n")
     parts += _table("Argument", arguments, context) + _table("Option", options, context)
@@ -111,7 +111,7 @@ def _default(parameter: Any) -> str:
 
 
 def _help(parameter: Any) -> str:
-    text = _plain(parameter.help or "").replace("\n", " ")
+    text = _plain(parameter.help or "").replace("\n", " ").removesuffix(" Repeatable.")
     if getattr(parameter, "envvar", None):
         names = [parameter.envvar] if isinstance(parameter.envvar, str) else list(parameter.envvar)
         text += f" Environment: {', '.join(f'`{name}`' for name in names)}."
@@ -124,9 +124,19 @@ def _plain(text: str) -> str:
     return re.sub(r"\[/?(?:bold|dim|italic|cyan|green|yellow|red)\]", "", text).strip()
 
 
+def _examples(text: str) -> str:
+    """Help text with its indented examples as a block of code."""
+    return re.sub(
+        r"^Examples?:\n((?:[ \t]+\S.*(?:\n|$))+)",
+        lambda found: f"```\n{inspect.cleandoc(found[1])}\n```",
+        text,
+        flags=re.MULTILINE,
+    )
+
+
 def _first_sentence(text: str | None) -> str:
     paragraph = " ".join(_plain(text or "").split("\n\n", 1)[0].split())
-    return re.split(r"(?<=[.!?:])\s", paragraph, maxsplit=1)[0].rstrip(".")
+    return re.split(r"(?<=[.!?])\s", paragraph, maxsplit=1)[0].rstrip(".")
 
 
 def _anchor(heading: str) -> str:

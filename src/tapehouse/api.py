@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tapehouse.runs.notify import Listeners
     from tapehouse.runs.quarantined import QuarantineList
     from tapehouse.runs.result import RunResult
+    from tapehouse.runs.retention import RetentionResult
     from tapehouse.runs.verify import VerifyReport
     from tapehouse.synthetic.score import Scorecard
     from tapehouse.synthetic.truth import Generated
@@ -50,22 +51,25 @@ def run(
     Nothing was published when the result's status is STOPPED (a budget or batch rule broke), NOTHING (all inputs were
     known) or when an error is raised. `lineage`, `alerts` and `metrics` are targets as for `tapehouse run`.
     """
+    from tapehouse.lake.landing import Landing
     from tapehouse.runs.inputs import expand
-    from tapehouse.runs.run import run as run_
 
     terms = load_contract(contract)
     tables = reference_paths(terms, references)
     # Looked up before the lake is opened: a typing error must not leave an empty lake behind.
     paths = expand([inputs] if isinstance(inputs, str | Path) else inputs)
     home = open_lake(lake, create=True)
-    return _told(
-        terms,
-        home,
-        lineage,
-        alerts,
-        metrics,
-        lambda: run_(terms, paths, lake=home, references=tables, progress=progress),
-    )
+    landing = Landing(home.raw, paths)  # copies and hashes while the engine is being imported
+
+    def work() -> RunResult:
+        from tapehouse.runs.run import run as run_
+
+        return run_(terms, paths, lake=home, references=tables, progress=progress, landing=landing)
+
+    try:
+        return _told(terms, home, lineage, alerts, metrics, work)
+    finally:
+        landing.abandon()
 
 
 def replay(
@@ -184,6 +188,13 @@ def verify(
     from tapehouse.runs.verify import verify as verify_
 
     return verify_(open_lake(lake, read_only=True), contract=contract, deep=deep, progress=progress)
+
+
+def retain(contract: ContractLike, *, lake: LakeLike) -> RetentionResult:
+    """Take out of the lake what is older than the contract keeps it, and record what went."""
+    from tapehouse.runs.retention import apply_retention
+
+    return apply_retention(open_lake(lake), load_contract(contract))
 
 
 def quarantine(

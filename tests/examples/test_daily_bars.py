@@ -56,6 +56,15 @@ def test_amount_in_pence_with_the_right_adjustment() -> None:
     assert bars.rows() == list(PAID)
 
 
+def test_a_crash_on_one_ex_date_does_not_outweigh_the_other_ex_dates() -> None:
+    bars = history(share=0.001)
+    bars.close[THIRD:] *= 0.91  # as if the stated 10 % were true
+    bars.dividend[THIRD + 1 :] *= 0.91
+    bars.adjust()
+    bars.dividend[list(PAID)] *= 100
+    assert bars.rows() == list(PAID)
+
+
 def test_amount_and_adjustment_a_hundred_times_too_big() -> None:
     bars = history(share=0.004)
     bars.dividend[THIRD] *= 100

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tapehouse.cli.options import LAKE, Json, LakeFolder, Limit
+from tapehouse.cli.options import LAKE, ContractFile, Json, LakeFolder, Limit
 
 if TYPE_CHECKING:
     from tapehouse.lake.home import Lake
@@ -180,6 +180,35 @@ def expire(
         for one in done
     ]
     _output(as_json, "expired", rows, ("table", "snapshots", "files_removed", "bytes_removed"))
+
+
+@app.command()
+def retain(contract: ContractFile, lake: LakeFolder = LAKE, as_json: Json = False) -> None:
+    """Remove rows that are older than the contract keeps them.
+
+    Whole partitions go, and what went is recorded, so that every batch's account still closes. Partitions with open
+    quarantine stay. `lake expire` then frees the space.
+
+    \b
+    Examples:
+      tapehouse lake retain trades.yaml --lake lake
+    """
+    from tapehouse import api
+    from tapehouse.cli.output import cell, emit, facts
+
+    done = api.retain(contract, lake=lake)
+    if as_json:
+        emit(done.as_dict())
+        return
+    facts(
+        {
+            "rows removed": done.rows,
+            "partitions removed": cell(done.expired) or "none",
+            "kept for open quarantine": cell(done.protected) or "none",
+            "raw batches removed": done.raw_batches,
+            "lineage rows removed": done.lineage_rows,
+        }
+    )
 
 
 @app.command()

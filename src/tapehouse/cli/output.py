@@ -55,8 +55,8 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False, markup=False)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "") -> None:
-    """Print a table; numbers are set right, and cells fold instead of being cut."""
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "", exact: bool = False) -> None:
+    """Print a table; numbers are set right, and cells fold instead of being cut. `exact` leaves numbers as they are."""
     from rich import box
     from rich.table import Table
 
@@ -66,7 +66,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str =
         numeric = bool(body) and all(isinstance(row[index], int | float | Decimal | None) for row in body)
         out.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in body:
-        out.add_row(*(cell(value) for value in row))
+        out.add_row(*(str(value) if exact and isinstance(value, int | float) else cell(value) for value in row))
     console().print(out)
 
 

@@ -112,6 +112,6 @@ def _json(rows: Rows) -> None:
 def _table(rows: Rows, limit: int) -> None:
     from tapehouse.cli.output import note, table
 
-    table(rows.columns, [list(row.values()) for row in rows.table.slice(0, limit).to_pylist()])
+    table(rows.columns, [list(row.values()) for row in rows.table.slice(0, limit).to_pylist()], exact=True)
     if len(rows) > limit:
         note(f"{len(rows) - limit:,} more rows; raise --limit, or use --format csv")

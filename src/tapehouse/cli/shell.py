@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import Any
 
+from typer import Context
 from typer.core import TyperGroup
 from typer.exceptions import Abort, TyperException
 
@@ -20,8 +21,21 @@ from tapehouse.errors import TapehouseError
 DEBUG = "--debug"
 
 
+class _ReaderGoneError(Exception):
+    """Standard output is a pipe that nobody reads any more; no OSError, which typer would answer itself."""
+
+
 class Shell(TyperGroup):
     """The root command."""
+
+    def invoke(self, ctx: Context) -> Any:
+        """Run the command; a reader of our output that went away is told apart from other broken pipes here."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError as error:
+            raise _ReaderGoneError from error
+        return result
 
     def main(
         self,
@@ -49,7 +63,7 @@ class Shell(TyperGroup):
             with _terminable():
                 code = _outcome(work, as_json=as_json, debug=debug)
                 sys.stdout.flush()
-        except BrokenPipeError:
+        except (_ReaderGoneError, BrokenPipeError):
             _forget_stdout()
             code = exits.BROKEN_PIPE
         if standalone_mode:
@@ -67,7 +81,7 @@ def _outcome(work: Any, *, as_json: bool, debug: bool) -> int:
         return _usage(error, as_json=as_json)
     except (Abort, KeyboardInterrupt):
         result = exits.INTERRUPTED
-    except BrokenPipeError:
+    except (_ReaderGoneError, BrokenPipeError):
         raise
     except Exception as error:
         facts = {"type": type(error).__name__, "message": str(error), "fix": f"add {DEBUG} to see where it happened"}

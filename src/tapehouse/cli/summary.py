@@ -44,6 +44,8 @@ def show_run_result(result: RunResult, *, as_json: bool, quiet: bool = False) ->
 
 def _counts(result: RunResult) -> None:
     counts = {"rows in": result.rows_in, **result.proof.counts}
+    if result.status.value == "preview":
+        counts["would land"] = counts.pop("withheld", 0)
     table(list(counts), [list(counts.values())])
     rules = [(code, count, "reject") for code, count in result.rules.items()]
     rules += [(code, count, "warn") for code, count in result.warnings.items()]

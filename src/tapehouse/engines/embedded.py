@@ -26,7 +26,7 @@ from tapehouse.kernel.profile import Profile
 from tapehouse.kernel.refine import Records, Refined, refine
 from tapehouse.kernel.verdict import Judge, JudgeState
 
-SLICE_BYTES = 48 << 20
+SLICE_BYTES = 16 << 20
 WHOLE_BATCH_BYTES = 2 << 30
 THREADS = max(2, min(8, os.cpu_count() or 2))
 

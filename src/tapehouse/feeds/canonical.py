@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from polars.exceptions import ComputeError
 
 from tapehouse.contracts.model import Column, Grammar, Kind
 from tapehouse.feeds.integers import DECIMAL_MAX, INT64_MAX, NANOSECONDS
@@ -93,8 +94,18 @@ def _text(series: pl.Series, column: Column, _: Integers) -> pl.Series:
     if series.dtype.is_integer():
         return series.cast(pl.String)
     if series.dtype == pl.Binary:
-        return series.cast(pl.String, strict=False)
+        try:
+            return series.cast(pl.String)
+        except ComputeError:  # one bad value spoils the cast of all
+            return pl.Series(series.name, [_decoded(value) for value in series], dtype=pl.String)
     raise TypeMismatchError(column, series.dtype, "text, dictionary of text, integer, or bytes in UTF-8")
+
+
+def _decoded(value: bytes | None) -> str | None:
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _boolean(series: pl.Series, column: Column, _: Integers) -> pl.Series:

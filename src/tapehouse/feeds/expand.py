@@ -6,6 +6,7 @@ which the reader turns into one malformed record.
 
 from __future__ import annotations
 
+import gzip
 import zlib
 from collections.abc import Iterator
 from typing import IO
@@ -49,27 +50,19 @@ class Expansion:
 
 def gzip_pieces(file: IO[bytes]) -> Iterator[bytes]:
     """Decode concatenated gzip members; zero padding after the last one is allowed, anything else is damage."""
-    data = file.read(PIECE_BYTES)
-    while data:
-        decoder = zlib.decompressobj(31)
-        while not decoder.eof:
-            if not data:
-                raise Damaged("malformed_truncated", "the gzip stream ends before its end mark", "a complete stream")
+    with gzip.GzipFile(fileobj=file) as decoder:
+        while True:
             try:
-                piece = decoder.decompress(data, PIECE_BYTES)
-            except zlib.error as error:
+                # One step at a time: a longer read would lose what it has decoded when it meets damage.
+                piece = decoder.read1(PIECE_BYTES)
+            except EOFError as error:
+                observed = "the gzip stream ends before its end mark"
+                raise Damaged("malformed_truncated", observed, "a complete stream") from error
+            except (OSError, zlib.error) as error:
                 raise Damaged("malformed_archive", f"gzip: {error}", "an intact stream") from error
-            data = decoder.unconsumed_tail or (b"" if decoder.eof else file.read(PIECE_BYTES))
-            if piece:
-                yield piece
-        data = _skip_padding(file, decoder.unused_data)
-
-
-def _skip_padding(file: IO[bytes], data: bytes) -> bytes:
-    data = data or file.read(PIECE_BYTES)
-    while data and not data.strip(b"\0"):
-        data = file.read(PIECE_BYTES)
-    return data
+            if not piece:
+                return
+            yield piece
 
 
 def zstd_pieces(file: IO[bytes]) -> Iterator[bytes]:
@@ -85,6 +78,6 @@ def zstd_pieces(file: IO[bytes]) -> Iterator[bytes]:
             except zstandard.ZstdError as error:
                 raise Damaged("malformed_archive", f"zstd: {error}", "an intact stream") from error
             data = b"" if decoder.eof else file.read(_ZSTD_INPUT_BYTES)
-            if piece:
-                yield piece
+            for start in range(0, len(piece), PIECE_BYTES):
+                yield piece[start : start + PIECE_BYTES]
         data = decoder.unused_data or file.read(_ZSTD_INPUT_BYTES)

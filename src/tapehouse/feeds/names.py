@@ -13,14 +13,26 @@ from tapehouse.feeds.virtual import file_columns, source_name
 _SHOWN_MAX = 50
 
 
+def aliased(contract: Contract, names: Sequence[str]) -> list[str]:
+    """Names as the contract knows them: `feed.options.aliases` maps a sender's other name for a column to its source."""
+    aliases = contract.feed.options.get("aliases", {})
+    return [str(aliases.get(name, name)) for name in names]
+
+
+def optional_names(contract: Contract) -> frozenset[str]:
+    """Sources that a batch may lack (`feed.options.optional`): their column is null then."""
+    return frozenset(contract.feed.options.get("optional", ()))
+
+
 def check_names(contract: Contract, names: Sequence[str], path: str, *, extra: bool = False) -> None:
-    """Raise FeedError on duplicate, missing or unexpected names; `extra` allows unexpected ones whatever the feed."""
+    """Raise FeedError on duplicate, missing or unexpected names; `extra` allows the last whatever the feed says."""
     wanted = [source_name(column) for column in file_columns(contract)]
+    optional = optional_names(contract)
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         fix = "ask the sender to name each column once: which of them is meant cannot be told"
         raise FeedError(f"a column is named twice: {', '.join(map(repr, twice))}", path=path, fix=fix)
-    missing = [name for name in wanted if name not in names]
+    missing = [name for name in wanted if name not in names and name not in optional]
     if missing:
         raise FeedError(_missing_message(missing, names, wanted), path=path, fix=_missing_fix(missing, names))
     unknown = [name for name in names if name not in wanted]

@@ -42,6 +42,7 @@ def read(contract: Contract, source: BatchSource, *, slice_bytes: int) -> Iterat
     with file:
         wanted = list(dict.fromkeys(source_name(column) for column in file_columns(contract)))
         check_names(contract, file.schema_arrow.names, source.origin)
+        wanted = [name for name in wanted if name in file.schema_arrow.names]
         row = 0
         for batch in _batches(file, wanted, slice_bytes, source.origin):
             if batch.num_rows:
@@ -65,6 +66,8 @@ def _batches(file: pq.ParquetFile, columns: list[str], slice_bytes: int, origin:
 def _slice(contract: Contract, batch: pa.RecordBatch, constants: dict[str, str | None], row: int, origin: str) -> Slice:
     columns, failed = [], {}
     for column in file_columns(contract):
+        if source_name(column) not in batch.schema.names:
+            continue
         series = pl.Series(column.name, batch.column(source_name(column)))
         try:
             values, refused = convert(series, column, integers_of(column))

@@ -51,9 +51,14 @@ def path_values(contract: Contract, source: BatchSource) -> dict[str, str | None
 def in_contract_order(
     contract: Contract, columns: Sequence[pl.Series], constants: Mapping[str, str | None]
 ) -> pl.DataFrame:
-    """One frame of the columns read and of the constants from the path, in the order of the contract."""
+    """One frame of the columns read, of the constants from the path, and of nulls for columns that the batch may lack,
+    in the order of the contract.
+    """
     height = len(columns[0]) if columns else 0
     by_name = {series.name: series for series in columns}
     for name, value in constants.items():
         by_name[name] = pl.repeat(value, height, dtype=pl.String, eager=True).alias(name)
+    absent = {column.name for column in file_columns(contract)} - by_name.keys()
+    for name in absent:
+        by_name[name] = pl.repeat(None, height, dtype=pl.String, eager=True).alias(name)
     return pl.DataFrame([by_name[column.name] for column in contract.columns])

@@ -74,7 +74,8 @@ class Window:
         raw += chunk[: min(cut, RAW_BYTES_MAX - len(raw))]
         ending = 2 if chunk[cut : cut + 2] == b"\r\n" else len(chunk[cut : cut + 1])
         self._kept = chunk[cut + ending :]
-        self._done = self._all_read and not self._kept
+        # Damage is told with the last block, so there must be one, even if it is empty.
+        self._done = self._all_read and not self._kept and self._stream.damage is None
         return Skipped(raw, length + cut, length + cut + ending)
 
     def _line_end(self, data: bytes) -> int:

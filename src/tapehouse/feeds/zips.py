@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import lzma
 import struct
 import zipfile
 import zlib
@@ -17,6 +18,8 @@ _LOCAL_MAGIC = b"PK\x03\x04"
 _DIRECTORY_MAGIC = b"PK\x01\x02"
 _DESCRIPTOR_MAGIC = b"PK\x07\x08"
 _ENCRYPTED = 1
+# Input per step of a decoder: what one step decoded is lost if it meets damage.
+_STEP_BYTES = 1 << 14
 Member = tuple[str, Iterator[bytes]]
 
 
@@ -40,35 +43,70 @@ def zip_members(file: IO[bytes], pattern: str, path: str) -> Iterator[Member]:
         for info in chosen:
             if info.flag_bits & _ENCRYPTED:
                 raise FeedError(f"member {info.filename!r} is encrypted", path=path, fix="deliver it unencrypted")
-            yield info.filename, _member_pieces(archive, info, path)
+            yield info.filename, _member_pieces(archive, file, info, path)
 
 
-def _member_pieces(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: str) -> Iterator[bytes]:
+def _member_pieces(archive: zipfile.ZipFile, file: IO[bytes], info: zipfile.ZipInfo, path: str) -> Iterator[bytes]:
+    name = info.filename
+    if info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        yield from _checked(_plain_pieces(file, info), info)
+        return
     try:
         with archive.open(info) as member:
-            while piece := member.read(PIECE_BYTES):
+            while piece := member.read1(PIECE_BYTES):
                 yield piece
     except NotImplementedError as error:
-        fix = "pack it with the deflate method"
-        raise FeedError(f"member {info.filename!r}: {error}", path=path, fix=fix) from error
+        raise FeedError(f"member {name!r}: {error}", path=path, fix="pack it with the deflate method") from error
     except EOFError as error:
-        raise Damaged("malformed_truncated", f"member {info.filename!r} ends early", "a complete member") from error
-    except (zipfile.BadZipFile, zlib.error, struct.error, OSError) as error:
-        raise Damaged("malformed_archive", f"member {info.filename!r}: {error}", "an intact member") from error
+        raise Damaged("malformed_truncated", f"member {name!r} ends early", "a complete member") from error
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError) as error:
+        raise Damaged("malformed_archive", f"member {name!r}: {error}", "an intact member") from error
+
+
+def _plain_pieces(file: IO[bytes], info: zipfile.ZipInfo) -> Iterator[bytes]:
+    """Decode a member here and not in `zipfile`, which keeps back what it decoded before it met damage."""
+    reader = _Cursor(file, info.header_offset)
+    header = _local_header(reader)
+    if header is None:
+        bound = "an intact archive"
+        raise Damaged("malformed_archive", f"member {info.filename!r} is not where the directory says", bound)
+    if info.compress_type == zipfile.ZIP_DEFLATED:
+        return _inflate(reader, info.filename)
+    return _stored(reader, info.filename, info.compress_size)
+
+
+def _checked(pieces: Iterator[bytes], info: zipfile.ZipInfo) -> Iterator[bytes]:
+    """Pass a member on; raises Damaged at its end if its checksum is not the directory's."""
+    checksum = 0
+    for piece in pieces:
+        checksum = zlib.crc32(piece, checksum)
+        yield piece
+    if checksum != info.CRC:
+        observed = f"member {info.filename!r} has checksum {checksum:08x}"
+        raise Damaged("malformed_archive", observed, f"checksum {info.CRC:08x}")
+
+
+def _local_header(reader: _Cursor) -> tuple[int, int, int, str] | None:
+    """Flags, method, packed size and name of the member that begins here; None if none does."""
+    header = reader.take(_LOCAL_HEADER.size)
+    if header[:4] != _LOCAL_MAGIC or len(header) != _LOCAL_HEADER.size:
+        return None
+    fields = _LOCAL_HEADER.unpack(header)
+    name = reader.take(fields[9]).decode("utf-8", "replace")
+    reader.take(fields[10])
+    return fields[2], fields[3], fields[7], name
 
 
 def _salvage(file: IO[bytes], pattern: str, path: str) -> Iterator[Member]:
     """Walk local headers of an archive that lost its directory. Members come in file order: names are not all known."""
-    reader = _Cursor(file)
+    reader = _Cursor(file, 0)
     found = False
-    while (header := reader.take(_LOCAL_HEADER.size))[:4] == _LOCAL_MAGIC and len(header) == _LOCAL_HEADER.size:
-        fields = _LOCAL_HEADER.unpack(header)
-        flags, method, packed, name_bytes, extra_bytes = fields[2], fields[3], fields[7], fields[9], fields[10]
-        name = reader.take(name_bytes).decode("utf-8", "replace")
-        reader.take(extra_bytes)
-        if flags & _ENCRYPTED or method not in (0, 8):
+    while (header := _local_header(reader)) is not None:
+        flags, method, packed, name = header
+        if flags & _ENCRYPTED or method not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             break
-        pieces = _to_next_header(reader, _inflate(reader, name) if method == 8 else _stored(reader, name, packed))
+        decoded = _stored(reader, name, packed) if method == zipfile.ZIP_STORED else _inflate(reader, name)
+        pieces = _to_next_header(reader, decoded)
         if name.endswith("/") or not fnmatch.fnmatchcase(name, pattern):
             yield from _drained(pieces)
             continue
@@ -98,16 +136,19 @@ def _drained(pieces: Iterator[bytes]) -> Iterator[Member]:
 
 
 class _Cursor:
-    """Reads forward, and takes back what a decoder did not use."""
+    """Reads forward from `start`, and takes back what a decoder did not use. Keeps its own place in the file."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        file.seek(0)
+    def __init__(self, file: IO[bytes], start: int) -> None:
         self._file = file
+        self._position = start
         self._ahead = b""
 
     def take(self, size: int) -> bytes:
         if len(self._ahead) < size:
-            self._ahead += self._file.read(max(size - len(self._ahead), PIECE_BYTES))
+            self._file.seek(self._position)
+            more = self._file.read(max(size - len(self._ahead), PIECE_BYTES))
+            self._position += len(more)
+            self._ahead += more
         data, self._ahead = self._ahead[:size], self._ahead[size:]
         return data
 
@@ -117,7 +158,7 @@ class _Cursor:
 
 def _inflate(reader: _Cursor, name: str) -> Iterator[bytes]:
     decoder = zlib.decompressobj(-15)
-    data = reader.take(PIECE_BYTES)
+    data = reader.take(_STEP_BYTES)
     while not decoder.eof:
         if not data:
             raise Damaged("malformed_truncated", f"member {name!r} ends early", "a complete member")
@@ -125,7 +166,7 @@ def _inflate(reader: _Cursor, name: str) -> Iterator[bytes]:
             piece = decoder.decompress(data, PIECE_BYTES)
         except zlib.error as error:
             raise Damaged("malformed_archive", f"member {name!r}: {error}", "an intact member") from error
-        data = decoder.unconsumed_tail or (b"" if decoder.eof else reader.take(PIECE_BYTES))
+        data = decoder.unconsumed_tail or (b"" if decoder.eof else reader.take(_STEP_BYTES))
         if piece:
             yield piece
     reader.give_back(decoder.unused_data + data)

@@ -64,6 +64,8 @@ SHARE_MAX = 0.95
 LIKENESS, UNLIKE_COST = 0.8, 3.0
 # No single ex-date persuades the others by more than this.
 LEAN_MAX = 3.0
+# Nor do all of them together persuade one by more than this: a crash on its ex-date, yes; a proof, no.
+COMPANY_MAX = 10.0
 REPEAT_DAYS = 7.0
 # Payers with a rhythm this much slower than the gap do not pay twice within it.
 RHYTHM = 3.0
@@ -194,7 +196,7 @@ def _settle(
     date: ExDate, candidates: list[tuple[float, Why]], others: list[float], blur: float, company: float
 ) -> None:
     """Take the candidate of least cost. `company` is the lean of the ex-dates whose step is apart in the same way."""
-    company = float(np.clip(company, -FAULT, FAULT)) if date.lean else 0.0
+    company = float(np.clip(company, -COMPANY_MAX, COMPANY_MAX)) if date.lean else 0.0
     best = -np.inf
     if candidates[0][1] == Why.NONE:
         date.true, date.why, date.amount_wrong, date.step_wrong = 0.0, Why.NONE, False, True

@@ -68,6 +68,14 @@ def sort_rows(frame: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     return frame.select(pl.all().gather(pl.Series(order))) if len(order) else frame
 
 
+def stored_order(contract: Contract, rows: pl.DataFrame) -> pl.DataFrame:
+    """Curated rows of one partition as one run over all their batches would store them, whichever runs they came in.
+
+    By the contract's order, ties by batch digest and record number; `_batch` holds digests as text.
+    """
+    return sort_rows(sort_rows(rows, ("_batch", "_row")), contract.partitioning.sort)
+
+
 def packed_order(keys: Sequence[pl.Series]) -> npt.NDArray[np.int64] | None:
     """Positions that sort by `keys`, ties stable; None when the keys do not fit one 63-bit integer.
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from tapehouse.contracts.model import Contract
+from tapehouse.contracts.model import Contract, Derivation
 from tapehouse.feeds import reader
 from tapehouse.feeds.base import BatchSource
 from tapehouse.kernel.derive import derive, derived_columns
 from tapehouse.kernel.fingerprint import Tally, batch_salt, tally, tally_by_batch
+from tapehouse.kernel.order import stored_order
 from tapehouse.kernel.parse import parse, path_captures
 from tapehouse.lake.home import Lake
 from tapehouse.lake.table import File, LakeTable
@@ -95,6 +98,7 @@ class _Verification:
         self._lake, self._name, self._accounts, self._report, self._progress = lake, name, group, report, progress
         self._by_digest = {account.digest: account for account in group}
         self._contracts: dict[str, Contract | None] = {}
+        self._unreadable = set[Path]()
 
     def run(self, *, deep: bool) -> None:
         """All checks of the contract, cheap ones first."""
@@ -132,7 +136,9 @@ class _Verification:
         for place in ("curated", "quarantine", "duplicates"):
             for file in self._files(place):
                 names = ["_batch", "_row"] if place == "curated" else ["_batch", "_row", "_run_id"]
-                rows = pl.read_parquet(file.path, columns=names)
+                rows = self._read(file, partial(pl.read_parquet, columns=names))
+                if rows is None:
+                    continue
                 if place != "curated":
                     rows = self._current(rows)
                 frames.append(rows.select(pl.col("_batch").cast(pl.String), "_row", pl.lit(place).alias("place")))
@@ -152,6 +158,18 @@ class _Verification:
     def _files(self, name: str) -> list[File]:
         table = self._table(name)
         return [] if table is None else table.files()
+
+    def _read(self, file: File, read: Callable[[Path], pl.DataFrame]) -> pl.DataFrame | None:
+        """Rows of a data file; None, found once, where it is gone or damaged."""
+        if file.path in self._unreadable:
+            return None
+        try:
+            return read(file.path)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            self._unreadable.add(file.path)
+            what = "cannot be read" if file.path.is_file() else "is missing"
+            self._found(file.path.parent.parent.parent.name, f"data file {file.path.name} {what}: {error}")
+            return None
 
     def _check_places(self, placed: pl.DataFrame) -> None:
         counts = {(batch, place): count for batch, place, count in placed.group_by("_batch", "place").len().iter_rows()}
@@ -182,9 +200,11 @@ class _Verification:
             return
         digests = [account.digest for account in self._accounts]
         salts = np.array([batch_salt(digest) for digest in digests], np.uint64)
-        seen: dict[int, Tally] = {}
+        seen, schema = dict[int, Tally](), curated_spec(contract).schema
         for file in self._files("curated"):
-            rows = read_files([file.path], curated_spec(contract).schema)
+            rows = self._read(file, lambda path: read_files([path], schema))
+            if rows is None:
+                continue
             self._progress.advance(rows.height, file.bytes)
             ordinals = (
                 rows.get_column("_batch")
@@ -232,13 +252,23 @@ class _Verification:
         for derivation in contract.derived:
             stored = _by_partition(self._files(derivation.name))
             for label in sorted({*curated, *stored}):
-                rows = read_files([file.path for file in curated.get(label, ())], curated_spec(contract).schema)
-                fresh = derive(contract, derivation, rows)
-                names = [column.name for column in derived_columns(contract, derivation)]
-                spec = derived_spec(contract, derivation)
-                held = read_files([file.path for file in stored.get(label, ())], spec.schema).select(names)
-                if not held.sort(names).equals(canonical(fresh.select(names)).sort(names)):
-                    self._found(f"{derivation.name} {label}", "differs from what its curated rows give")
+                self._check_partition(contract, derivation, label, curated.get(label, []), stored.get(label, []))
+
+    def _check_partition(
+        self, contract: Contract, derivation: Derivation, label: str, curated: list[File], stored: list[File]
+    ) -> None:
+        """One partition of a derived table against what its curated rows give now."""
+        source, target = curated_spec(contract).schema, derived_spec(contract, derivation).schema
+        rows = [self._read(file, lambda path: read_files([path], source)) for file in curated]
+        held = [self._read(file, lambda path: read_files([path], target)) for file in stored]
+        given, kept = [part for part in rows if part is not None], [part for part in held if part is not None]
+        if len(given) < len(curated) or len(kept) < len(stored):
+            return
+        names = [column.name for column in derived_columns(contract, derivation)]
+        whole = pl.concat([read_files([], source), *given])
+        fresh = canonical(derive(contract, derivation, stored_order(contract, whole)).select(names))
+        if not pl.concat([read_files([], target), *kept]).select(names).sort(names).equals(fresh.sort(names)):
+            self._found(f"{derivation.name} {label}", "differs from what its curated rows give")
 
 
 def _by_partition(files: Iterable[File]) -> Mapping[str, list[File]]:

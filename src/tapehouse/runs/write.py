@@ -14,7 +14,7 @@ import polars as pl
 from tapehouse.contracts.model import Contract, Derivation, Role
 from tapehouse.kernel.derive import derive, derived_columns
 from tapehouse.kernel.fingerprint import Tally, tally_by_batch
-from tapehouse.kernel.order import partition_label, sort_rows
+from tapehouse.kernel.order import partition_label, sort_rows, stored_order
 from tapehouse.lake.files import write
 from tapehouse.lake.home import Lake
 from tapehouse.lake.spec import Staged, TableSpec
@@ -103,7 +103,7 @@ def _write_partition(
     before = job.published.partition(label) if rewrite or contract.derived else None
     staged = [_curated(job, label, rows, before if rewrite else None)]
     if contract.derived:
-        staged.extend(_derived(job, label, rows if before is None else _both(before, rows)))
+        staged.extend(_derived(job, label, rows if before is None else _both(contract, before, rows)))
     return PartitionWritten(label, tuple(staged), tallies, channels), dropped
 
 
@@ -136,12 +136,13 @@ def _with_metadata(job: WriteJob, rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _both(before: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+def _both(contract: Contract, before: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """Published rows and new ones in the order of one run over both."""
     if rows.width == 0:
-        return before
+        return stored_order(contract, before)
     text = [name for name, kind in rows.schema.items() if isinstance(kind, (pl.Categorical, pl.Enum))]
     plain = [frame.cast(dict.fromkeys(text, pl.String)) for frame in (before, rows)]
-    return pl.concat(plain, how="diagonal")
+    return stored_order(contract, pl.concat(plain, how="diagonal"))
 
 
 def _curated(job: WriteJob, label: str, rows: pl.DataFrame, before: pl.DataFrame | None) -> Staged:
@@ -150,7 +151,7 @@ def _curated(job: WriteJob, label: str, rows: pl.DataFrame, before: pl.DataFrame
     removed: tuple[str, ...] = ()
     if before is not None:
         removed = tuple(str(path) for path in job.published.files(spec, label))
-        rows = sort_rows(_both(before, rows), job.contract.partitioning.sort)
+        rows = _both(job.contract, before, rows)
     files = [
         _write(job, spec, label, number, rows[start : start + FILE_ROWS])
         for number, start in enumerate(range(0, rows.height, FILE_ROWS))

@@ -10,14 +10,14 @@ from functools import cache
 from importlib.metadata import entry_points
 from types import MappingProxyType
 
-from tapehouse.contracts.rules import batches, books, expression, order, presence, prices, times, values
+from tapehouse.contracts.rules import adjustments, batches, books, expression, order, presence, prices, times, values
 from tapehouse.contracts.rules.base import Built, RuleKind, RuleParameterError, RuleScope
 from tapehouse.errors import UsageError
 
 __all__ = ["ENTRY_POINTS", "Built", "RuleKind", "RuleParameterError", "RuleScope", "registry"]
 
 ENTRY_POINTS = "tapehouse.rules"
-_FAMILIES = (presence, values, prices, times, order, books, expression, batches)
+_FAMILIES = (presence, adjustments, values, prices, times, order, books, expression, batches)
 
 
 @cache

@@ -12,7 +12,7 @@ import polars as pl
 from tapehouse.contracts.model import Column, Contract
 from tapehouse.errors import FeedError
 from tapehouse.feeds.integers import Scaling, scaling
-from tapehouse.feeds.names import check_names
+from tapehouse.feeds.names import aliased, check_names
 from tapehouse.feeds.texts import null_texts
 from tapehouse.feeds.virtual import file_columns, source_name
 
@@ -56,9 +56,11 @@ def _is_integer(target: Target) -> bool:
 def layout_of_header(contract: Contract, names: Sequence[str], path: str) -> Layout:
     """Match header names with the contract's sources; raises FeedError on duplicate, missing or unexpected names."""
     columns = file_columns(contract)
-    check_names(contract, names, path)
-    index = {name: position for position, name in enumerate(names)}
-    return Layout(len(names), tuple(_target(contract, column, index[source_name(column)]) for column in columns))
+    known = aliased(contract, names)
+    check_names(contract, known, path)
+    index = {name: position for position, name in enumerate(known)}
+    present = [column for column in columns if source_name(column) in index]
+    return Layout(len(known), tuple(_target(contract, column, index[source_name(column)]) for column in present))
 
 
 def layout_of_order(contract: Contract, first_width: int) -> Layout:
