@@ -17,13 +17,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 def _cli() -> str:
     from cli_reference import cli_reference
+
     from tapehouse.cli.main import app
 
     return cli_reference(app)
 
 
+def _contract_reference() -> str:
+    from tapehouse.contracts.reference_doc import reference
+
+    return reference()
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "docs/cli.md": _cli,
+    "docs/contract-reference.md": _contract_reference,
 }
 
 

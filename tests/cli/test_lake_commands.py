@@ -89,3 +89,10 @@ def test_there_must_be_a_lake(call, tmp_path, words):
     done = call(*words.split(), "--lake", tmp_path / "none", "--json")
     assert (done.code, done.json["error"]["type"]) == (5, "LakeError")
     assert not (tmp_path / "none").exists()
+
+
+def test_retain_tells_what_went(call, contract, own_lake):
+    done = call("lake", "retain", contract, "--lake", own_lake, "--json")
+    assert done.code == exits.OK
+    assert done.json == {"expired": [], "protected": [], "rows": 0, "raw_batches": 0, "lineage_rows": 0}
+    assert "kept for open quarantine" in call("lake", "retain", contract, "--lake", own_lake).out

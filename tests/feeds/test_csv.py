@@ -196,6 +196,17 @@ def test_extra_columns_may_be_ignored(tmp_path: Path) -> None:
     assert codes_of(headless) == ["malformed_columns"]
 
 
+def test_a_column_may_have_another_name_or_be_absent(tmp_path: Path) -> None:
+    options = {"aliases": {"ticker": "sym"}, "optional": ["price"]}
+    parts = read(tmp_path, b"ticker,size\nA,1\nB\nC,3\n", options=options)
+    assert frame_of(parts).rows() == [("A", 1, None), ("C", 3, None)]
+    assert frame_of(read(tmp_path, HEADER + GOOD, options=options)).rows() == [("A", 1, "1.50")]
+    with pytest.raises(FeedError, match="named twice: 'sym'"):
+        read(tmp_path, b"ticker,sym,size\nA,A,1\n", options=options)
+    with pytest.raises(FeedError, match="lacks size"):
+        read(tmp_path, b"ticker,price\nA,1\n", options=options)
+
+
 def test_comments_are_no_records(tmp_path: Path) -> None:
     data = b'# one\nsym,size,price\nA,1,1.5\n#"two\nB,2,2.5\n#x'
     for slice_bytes in (1, 12, 1000):

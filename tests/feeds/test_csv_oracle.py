@@ -73,12 +73,13 @@ def test_bytes(folder: Path, data: bytes, slice_bytes: int) -> None:
 @fuzz
 @given(
     cells=st.lists(st.text(alphabet="0123456789+- .e\tx", max_size=22), min_size=1, max_size=20),
-    copies=st.integers(1, 30),
+    copies=st.integers(1, 400),
+    name=st.sampled_from(["a", '"a"', '"a, ""b"""']),
 )
-def test_whole_numbers(folder: Path, cells: list[str], copies: int) -> None:
+def test_whole_numbers(folder: Path, cells: list[str], copies: int, name: str) -> None:
     """Good cells repeated, so that both ways of reading doubtful ones are taken."""
-    good = [f"a,{number},b" for number in range(copies)]
-    data = "\n".join([*good, *(f"a,{cell},b" for cell in cells)]).encode() + b"\n"
+    good = [f"{name},{number},b" for number in range(copies)]
+    data = "\n".join([*good, *(f"{name},{cell},b" for cell in cells)]).encode() + b"\n"
     compare(folder, data, slice_bytes=1 << 20, limit=1000)
 
 

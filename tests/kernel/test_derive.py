@@ -51,7 +51,9 @@ def slow_bars(rows: list[Trade], seconds: int) -> list[tuple[object, ...]]:
 
 
 def check(rows: list[Trade], seconds: int = 60) -> None:
-    made = derive(TRADES, Derivation("b", "bars", {"interval_seconds": seconds}), pl.DataFrame(rows, SCHEMA, orient="row"))
+    made = derive(
+        TRADES, Derivation("b", "bars", {"interval_seconds": seconds}), pl.DataFrame(rows, SCHEMA, orient="row")
+    )
     wanted = slow_bars(rows, seconds)
     exact = [(*bar[:7], None if bar[7] is None else float(bar[7]), bar[8]) for bar in wanted]  # type: ignore[arg-type]
     assert made.rows() == exact
@@ -133,9 +135,18 @@ def slow_bbo(rows: list[Quote]) -> list[tuple[object, ...]]:
 
 
 @settings(deadline=None, max_examples=150)
-@given(st.lists(st.tuples(st.integers(0, 20), st.sampled_from(("A", "B", "é", None)), SIDE, SIDE, SIDE, SIDE), max_size=30))
+@given(
+    st.lists(st.tuples(st.integers(0, 20), st.sampled_from(("A", "B", "é", None)), SIDE, SIDE, SIDE, SIDE), max_size=30)
+)
 def test_best_bid_and_offer_carry_each_side_forward(rows: list[Quote]) -> None:
-    schema = {"t": pl.Int64, "s": pl.String, "bid": pl.Int64, "bid_size": pl.Int64, "ask": pl.Int64, "ask_size": pl.Int64}
+    schema = {
+        "t": pl.Int64,
+        "s": pl.String,
+        "bid": pl.Int64,
+        "bid_size": pl.Int64,
+        "ask": pl.Int64,
+        "ask_size": pl.Int64,
+    }
     made = derive(QUOTES, BBO, pl.DataFrame(rows, schema, orient="row"))
     assert made.rows() == slow_bbo(rows)
     assert made.columns == [one.name for one in derived_columns(QUOTES, BBO)]

@@ -54,7 +54,9 @@ def rows_of(draw: st.DrawFn, least: int = 0) -> list[Row]:
     """Rows with distinct (batch, record number)."""
     values = draw(st.lists(VALUES, min_size=least, max_size=12))
     identities = draw(
-        st.lists(st.tuples(st.integers(0, 2), st.integers(0, 10**9)), min_size=len(values), max_size=len(values), unique=True)
+        st.lists(
+            st.tuples(st.integers(0, 2), st.integers(0, 10**9)), min_size=len(values), max_size=len(values), unique=True
+        )
     )
     return [value + identity for value, identity in zip(values, identities, strict=True)]
 
@@ -154,7 +156,9 @@ def test_sums_of_doubles_do_not_depend_on_order(values: list[float | None], chan
 
 
 def test_more_rows_than_one_block() -> None:
-    rows = frame([]).clear(40_000).with_columns(pl.int_range(40_000).alias("_row"), pl.lit(1, pl.UInt32).alias("_batch"))
+    rows = (
+        frame([]).clear(40_000).with_columns(pl.int_range(40_000).alias("_row"), pl.lit(1, pl.UInt32).alias("_batch"))
+    )
     parts = [tally(rows[start : start + 7_000], COLUMNS, SALTS) for start in range(0, 40_000, 7_000)]
     assert total(parts) == tally(rows, COLUMNS, SALTS)
     assert total([]) == Tally()

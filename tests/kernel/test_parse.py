@@ -59,7 +59,31 @@ def slow_decimal(scale: int) -> Callable[[str], int | None]:
 
 
 DIGITS = st.text("0123456789", max_size=22)
-NOISE = st.one_of(st.text(max_size=8), st.sampled_from(("", " 1", "1 ", "1\n", "١٢", "1_000", "NaN", "inf", "0x1", "--1", "+-1", "1e5", "1,5", ".", "-", "+.", "-.5", "5.")))
+NOISE = st.one_of(
+    st.text(max_size=8),
+    st.sampled_from(
+        (
+            "",
+            " 1",
+            "1 ",
+            "1\n",
+            "١٢",
+            "1_000",
+            "NaN",
+            "inf",
+            "0x1",
+            "--1",
+            "+-1",
+            "1e5",
+            "1,5",
+            ".",
+            "-",
+            "+.",
+            "-.5",
+            "5.",
+        )
+    ),
+)
 NUMBERS = st.one_of(
     st.tuples(st.sampled_from(("", "", "+", "-")), DIGITS, st.sampled_from(("", ".")), DIGITS).map("".join),
     st.tuples(st.sampled_from(("", "-")), st.integers(0, 10**12).map(str), st.text("0123456789", max_size=5)).map(
@@ -151,7 +175,11 @@ def test_booleans_in_any_case_and_nothing_else() -> None:
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(st.one_of(st.dates().map(str), st.from_regex(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", fullmatch=True), NOISE), max_size=20))
+@given(
+    st.lists(
+        st.one_of(st.dates().map(str), st.from_regex(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", fullmatch=True), NOISE), max_size=20
+    )
+)
 @example(["2024-02-29", "2023-02-29", "1900-02-29", "2000-02-29", "2024-2-9", "20240229", "2024-02-29 ", "0000-01-01"])
 def test_dates(texts: Texts) -> None:
     def slow(text: str) -> dt.date | None:
@@ -175,7 +203,14 @@ def test_dates_with_a_format() -> None:
     check(column("x", Kind.DATE, format="%d/%m/%Y"), ["29/02/2024", "30/02/2024", "2024-02-29", None, "x"], slow)
 
 
-ZONES = ("America/New_York", "Europe/London", "Australia/Lord_Howe", "America/Sao_Paulo", "Asia/Kolkata", "Africa/Casablanca")
+ZONES = (
+    "America/New_York",
+    "Europe/London",
+    "Australia/Lord_Howe",
+    "America/Sao_Paulo",
+    "Asia/Kolkata",
+    "Africa/Casablanca",
+)
 
 
 def slow_wall(naive: dt.datetime, zone: str) -> int | None:
@@ -192,8 +227,16 @@ def slow_wall(naive: dt.datetime, zone: str) -> int | None:
     st.lists(st.datetimes(dt.datetime(2005, 1, 1), dt.datetime(2030, 1, 1)), min_size=1, max_size=10),
     st.integers(0, 20),
 )
-@example("America/New_York", [dt.datetime(2024, 3, 10, 1, 59), dt.datetime(2024, 3, 10, 2, 30), dt.datetime(2024, 3, 10, 3)], 0)
-@example("America/New_York", [dt.datetime(2024, 11, 3, 0, 59), dt.datetime(2024, 11, 3, 1, 30), dt.datetime(2024, 11, 3, 2)], 0)
+@example(
+    "America/New_York",
+    [dt.datetime(2024, 3, 10, 1, 59), dt.datetime(2024, 3, 10, 2, 30), dt.datetime(2024, 3, 10, 3)],
+    0,
+)
+@example(
+    "America/New_York",
+    [dt.datetime(2024, 11, 3, 0, 59), dt.datetime(2024, 11, 3, 1, 30), dt.datetime(2024, 11, 3, 2)],
+    0,
+)
 @example("Australia/Lord_Howe", [dt.datetime(2024, 10, 6, 2, 15), dt.datetime(2024, 4, 7, 1, 45)], 0)
 @example("America/Sao_Paulo", [dt.datetime(2018, 1, 1), dt.datetime(2019, 1, 1), dt.datetime(2020, 1, 1)], 0)
 @example("Asia/Kolkata", [dt.datetime(2005, 1, 1), dt.datetime(2029, 1, 1)], 0)
@@ -215,7 +258,11 @@ def test_every_quarter_hour_around_every_change_of_clocks() -> None:
         wanted = [slow_wall(moment, zone) for moment in naive]
         walls = pl.Series([(moment - base) // dt.timedelta(microseconds=1) * 1000 for moment in naive])
         for size in (1, 4, 96, len(naive)):
-            got = [value for start in range(0, len(naive), size) for value in from_wall_time(walls[start : start + size], zone)]
+            got = [
+                value
+                for start in range(0, len(naive), size)
+                for value in from_wall_time(walls[start : start + size], zone)
+            ]
             assert got == wanted
 
 
@@ -259,7 +306,10 @@ def test_milliseconds_without_a_day_cannot_be_read(date: str) -> None:
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(st.datetimes(dt.datetime(1700, 1, 1), dt.datetime(2250, 1, 1)), min_size=1, max_size=10), st.sampled_from(ZONES))
+@given(
+    st.lists(st.datetimes(dt.datetime(1700, 1, 1), dt.datetime(2250, 1, 1)), min_size=1, max_size=10),
+    st.sampled_from(ZONES),
+)
 def test_strptime(moments: list[dt.datetime], zone: str) -> None:
     modern = [moment.replace(year=2000 + moment.year % 30, day=min(moment.day, 28)) for moment in moments]
     made = column("x", Kind.TIMESTAMP, Grammar.STRPTIME, format="%d.%m.%Y %H:%M:%S%.f", zone=zone)
@@ -311,7 +361,10 @@ def test_no_rows_and_only_nulls_keep_the_canonical_type(kind: Kind) -> None:
         values, marks = read(made, texts)
         assert values == [None] * len(texts)
         assert marks == [False] * len(texts)
-    types = {parse(contract(made), pl.DataFrame({"x": pl.Series(t, dtype=pl.String)}), {}, {}).schema["x"] for t in ([], [None], ["?"])}
+    types = {
+        parse(contract(made), pl.DataFrame({"x": pl.Series(t, dtype=pl.String)}), {}, {}).schema["x"]
+        for t in ([], [None], ["?"])
+    }
     assert len(types) == 1
 
 

@@ -16,13 +16,19 @@ from tapehouse.kernel.profile import QUANTILES, Profile, profile
 from .support import PRICE, RECEIVED, SIZE, SYMBOL, TIME, contract
 
 RULES = tuple(RowRule(code, "expression", Lit(value=False)) for code in ("one", "two", "three"))
-MADE: Contract = Contract(**{**{name: getattr(contract(TIME, RECEIVED, SYMBOL, PRICE, SIZE), name) for name in Contract.__slots__}, "rules": RULES})
+MADE: Contract = Contract(
+    **{
+        **{name: getattr(contract(TIME, RECEIVED, SYMBOL, PRICE, SIZE), name) for name in Contract.__slots__},
+        "rules": RULES,
+    }
+)
 SCHEMA = {
     "t": pl.Int64, "r": pl.Int64, "s": pl.String, "p": pl.Int64, "q": pl.Int64, FAILED + "p": pl.Boolean, "_broken": pl.UInt64,
 }  # fmt: skip
 NUMBER = st.one_of(st.none(), st.integers(-(10**15), 10**15))
 ROWS = st.lists(
-    st.tuples(NUMBER, NUMBER, st.sampled_from(("A", None)), NUMBER, NUMBER, st.booleans(), st.integers(0, 7)), max_size=30
+    st.tuples(NUMBER, NUMBER, st.sampled_from(("A", None)), NUMBER, NUMBER, st.booleans(), st.integers(0, 7)),
+    max_size=30,
 )
 Rows = list[tuple[int | None, int | None, str | None, int | None, int | None, bool, int]]
 
@@ -79,4 +85,6 @@ def test_no_lateness_without_both_times() -> None:
     rows: Rows = [(None, 5, "A", 1, 1, False, 0), (5, None, "A", 1, 1, False, 0)]
     assert told(rows).lateness_quantiles() == {}
     bare = contract(TIME, SYMBOL)
-    assert profile(bare, pl.DataFrame({"t": [1], "s": ["A"], "_broken": pl.Series([0], dtype=pl.UInt64)})).lateness == {}
+    assert (
+        profile(bare, pl.DataFrame({"t": [1], "s": ["A"], "_broken": pl.Series([0], dtype=pl.UInt64)})).lateness == {}
+    )

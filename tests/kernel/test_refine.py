@@ -47,9 +47,7 @@ CONTRACT = loads(TEXT)
 JUDGE = Judge(CONTRACT, References.load(CONTRACT, {}))
 SALTS = np.array([0, 0x1234_5678_9ABC_DEF0], np.uint64)
 FIELD = st.one_of(st.none(), st.sampled_from(("0", "1", "99", "101", "-1", "1.25", "1.255", "x", "9" * 19)))
-ROWS = st.lists(
-    st.tuples(FIELD, st.sampled_from(("skip", "trade", "", None)), FIELD, FIELD), max_size=25
-)
+ROWS = st.lists(st.tuples(FIELD, st.sampled_from(("skip", "trade", "", None)), FIELD, FIELD), max_size=25)
 Rows = list[tuple[str | None, str | None, str | None, str | None]]
 
 

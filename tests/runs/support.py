@@ -116,7 +116,9 @@ class Bench:
         table = self.lake.table(self.contract.name.replace("-", "_"), name)
         return [] if table is None else table.files()
 
-    def rewrite(self, name: str, change: pl.Expr | Sequence[pl.Expr] | None = None, keep: pl.Expr | None = None) -> None:
+    def rewrite(
+        self, name: str, change: pl.Expr | Sequence[pl.Expr] | None = None, keep: pl.Expr | None = None
+    ) -> None:
         """Tamper with a table: rewrite its first data file with changed values, or without some rows."""
         table = self.lake.table(self.contract.name.replace("-", "_"), name)
         assert table is not None

@@ -114,7 +114,9 @@ def test_replaying_under_the_same_contract_changes_nothing(bench: Bench, tape: G
     assert bench.batches().height == batches
 
 
-def test_a_replayed_record_whose_key_came_meanwhile_is_a_duplicate(bench: Bench, tmp_path: Path, relaxed: Contract) -> None:
+def test_a_replayed_record_whose_key_came_meanwhile_is_a_duplicate(
+    bench: Bench, tmp_path: Path, relaxed: Contract
+) -> None:
     lines = [trade("14:40:00", n, price="-1.0000" if n == 5 else "169.0000") for n in range(30)]
     bench.run(write_csv(tmp_path / "a.csv", lines))
     bench.run(write_csv(tmp_path / "b.csv", [trade("14:40:00", 5)]))
@@ -160,7 +162,9 @@ def test_backfill_replaces_what_the_batches_gave(
     bench.clean()
 
 
-def test_backfill_of_one_batch_keeps_the_others(bench: Bench, tape: Generated, new_lake: NewLake, tmp_path: Path) -> None:
+def test_backfill_of_one_batch_keeps_the_others(
+    bench: Bench, tape: Generated, new_lake: NewLake, tmp_path: Path
+) -> None:
     """The contract now refuses large trades; only the second batch is judged by it, in partitions shared with others."""
     strict = replaced(
         tmp_path, "strict.yaml",
@@ -184,12 +188,16 @@ def test_backfill_of_one_batch_keeps_the_others(bench: Bench, tape: Generated, n
 
 def test_backfill_by_time(bench: Bench, tmp_path: Path) -> None:
     for day in ("2024-03-05", "2024-03-06", "2024-03-07"):
-        bench.run(write_csv(tmp_path / f"{day}.csv", [trade("15:00:00", int(day[-2:]) * 10 + n, day=day) for n in range(3)]))
+        bench.run(
+            write_csv(tmp_path / f"{day}.csv", [trade("15:00:00", int(day[-2:]) * 10 + n, day=day) for n in range(3)])
+        )
     since, until = dt.datetime(2024, 3, 6, tzinfo=dt.UTC), dt.datetime(2024, 3, 7, tzinfo=dt.UTC)
     result = backfill(bench.contract, lake=bench.lake, references=bench.references, since=since, until=until)
     assert [Path(batch.origin).name for batch in result.batches] == ["2024-03-06.csv"]
     with pytest.raises(UsageError, match="no landed batch"):
-        backfill(bench.contract, lake=bench.lake, references=bench.references, until=dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
+        backfill(
+            bench.contract, lake=bench.lake, references=bench.references, until=dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+        )
     bench.clean()
 
 

@@ -96,7 +96,9 @@ def test_the_same_content_changes_the_lake_once(bench: Bench, tape: Generated, t
     bench.clean()
 
 
-def test_two_processes_with_the_same_files_change_the_lake_once(bench: Bench, tape: Generated, new_lake: NewLake) -> None:
+def test_two_processes_with_the_same_files_change_the_lake_once(
+    bench: Bench, tape: Generated, new_lake: NewLake
+) -> None:
     Lake.open(bench.lake.root)
     both = [worker(bench, *tape.files), worker(bench, *tape.files[::-1])]
     for process in both:
@@ -127,7 +129,9 @@ def test_the_order_of_files_makes_no_difference(new_lake: NewLake, tape: Generat
     assert first.complete_through == second.complete_through
 
 
-def test_how_records_are_split_into_files_makes_no_difference(new_lake: NewLake, tape: Generated, tmp_path: Path) -> None:
+def test_how_records_are_split_into_files_makes_no_difference(
+    new_lake: NewLake, tape: Generated, tmp_path: Path
+) -> None:
     """One file of everything, and nine files dealt out line by line: the same rows, duplicates and bars."""
     lines = [line for file in tape.files for line in file.read_bytes().split(b"\n")[1:] if line]
     whole, many = new_lake("whole"), new_lake("many")
@@ -193,7 +197,9 @@ def test_bars_of_prints_in_the_same_nanosecond_do_not_depend_on_who_came_first(
     new_lake: NewLake, tmp_path: Path, order: tuple[int, ...]
 ) -> None:
     files = [
-        write_csv(tmp_path / f"{n}.csv", [trade("15:00:00.5", 10 * n + k, price=f"{160 + 3 * n + k}.0000") for k in range(3)])
+        write_csv(
+            tmp_path / f"{n}.csv", [trade("15:00:00.5", 10 * n + k, price=f"{160 + 3 * n + k}.0000") for k in range(3)]
+        )
         for n in range(3)
     ]
     whole, apart = new_lake("whole"), new_lake("apart")
@@ -207,7 +213,9 @@ def test_bars_of_prints_in_the_same_nanosecond_do_not_depend_on_who_came_first(
 
 def test_a_broken_budget_publishes_nothing_and_keeps_the_reasons(bench: Bench, tmp_path: Path) -> None:
     good = write_csv(tmp_path / "good.csv", [trade("14:31:00", n) for n in range(20)])
-    bad = write_csv(tmp_path / "bad.csv", [trade("14:32:00", 100 + n, price="-1" if n < 3 else "169.0000") for n in range(20)])
+    bad = write_csv(
+        tmp_path / "bad.csv", [trade("14:32:00", 100 + n, price="-1" if n < 3 else "169.0000") for n in range(20)]
+    )
     bench.run(good)
     before = bench.content()
     result = bench.run(bad)
@@ -401,7 +409,10 @@ def test_history_of_a_run(bench: Bench, tape: Generated) -> None:
     assert shown["rules"] == {**second.rules, **second.warnings}
     assert [batch["digest"] for batch in shown["batch_list"]] == [batch.digest for batch in second.batches]
     assert shown["snapshots"] == second.snapshots
-    assert {edge["output"] for edge in shown["lineage"]} == {"consolidated_trades.curated", "consolidated_trades.bars_1m"}
+    assert {edge["output"] for edge in shown["lineage"]} == {
+        "consolidated_trades.curated",
+        "consolidated_trades.bars_1m",
+    }
     metrics = {(one["metric"], one["column"]): one["value"] for one in shown["metrics"]}
     assert metrics["rows_in", ""] == second.rows_in
     assert metrics["rows_curated", ""] == second.proof.counts["curated"]
@@ -451,5 +462,3 @@ def test_stage_keeps_pieces_in_order_whoever_came_first(tmp_path: Path) -> None:
     stage.release(2)
     assert stage.partitions == [5]
     assert stage.pieces(2, ranks) == []
-
-

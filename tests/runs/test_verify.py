@@ -65,7 +65,9 @@ def test_a_lost_row(published: Bench, table: str) -> None:
 
 
 def test_a_row_moved_to_another_record(published: Bench) -> None:
-    published.rewrite("curated", pl.when(FIRST).then(pl.col("_row").max() + 10**6).otherwise(pl.col("_row")).alias("_row"))
+    published.rewrite(
+        "curated", pl.when(FIRST).then(pl.col("_row").max() + 10**6).otherwise(pl.col("_row")).alias("_row")
+    )
     found(published)
 
 
@@ -82,7 +84,9 @@ def test_a_row_that_lies_in_two_places(published: Bench) -> None:
 
 
 def test_rows_of_a_batch_that_no_run_took(published: Bench) -> None:
-    published.rewrite("curated", pl.when(FIRST).then(pl.lit("ab" * 32)).otherwise(pl.col("_batch").cast(pl.String)).alias("_batch"))
+    published.rewrite(
+        "curated", pl.when(FIRST).then(pl.lit("ab" * 32)).otherwise(pl.col("_batch").cast(pl.String)).alias("_batch")
+    )
     assert any("no published run names" in one.what for one in found(published).findings)
 
 
@@ -109,7 +113,9 @@ def test_quarantined_bytes(published: Bench) -> None:
 @pytest.mark.parametrize("column", ["close", "volume", "vwap"])
 def test_a_derived_value(published: Bench, column: str) -> None:
     kind = published.rows("bars_1m").schema[column]
-    published.rewrite("bars_1m", pl.when(FIRST).then(pl.col(column) * 2).otherwise(pl.col(column)).cast(kind).alias(column))
+    published.rewrite(
+        "bars_1m", pl.when(FIRST).then(pl.col(column) * 2).otherwise(pl.col(column)).cast(kind).alias(column)
+    )
     assert verify(published.lake).ok
     report = found(published, deep=True)
     assert ["bars_1m" in one.subject for one in report.findings] == [True]
@@ -154,8 +160,14 @@ def test_an_empty_lake_has_nothing_to_verify(bench: Bench) -> None:
     assert (report.batches, report.rows) == (0, 0)
 
 
-def test_accounts_hold_after_runs_replays_and_backfills_in_any_order(bench: Bench, tape: Generated, tmp_path: Path) -> None:
-    relaxed = replaced(tmp_path, "relaxed.yaml", {'max: "20%"': 'max: "900%"', "{rule: lateness, max: 1h}": "{rule: lateness, max: 9h}"})
+def test_accounts_hold_after_runs_replays_and_backfills_in_any_order(
+    bench: Bench, tape: Generated, tmp_path: Path
+) -> None:
+    relaxed = replaced(
+        tmp_path,
+        "relaxed.yaml",
+        {'max: "20%"': 'max: "900%"', "{rule: lateness, max: 1h}": "{rule: lateness, max: 9h}"},
+    )
     references = bench.references
     bench.run(tape.files[2])
     replay(relaxed, lake=bench.lake, references=references)

@@ -8,6 +8,7 @@ import typer
 
 from tapehouse import __version__
 from tapehouse.cli import contract, lake, quarantine, runs
+from tapehouse.cli import lake_upkeep as _upkeep  # noqa: F401 - adds its commands to the group `lake`
 from tapehouse.cli.query import query
 from tapehouse.cli.run import backfill, run
 from tapehouse.cli.shell import DEBUG, Shell

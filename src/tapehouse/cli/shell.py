@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import Any
 
-from typer import Context
 from typer.core import TyperGroup
 from typer.exceptions import Abort, TyperException
 
@@ -28,7 +27,7 @@ class _ReaderGoneError(Exception):
 class Shell(TyperGroup):
     """The root command."""
 
-    def invoke(self, ctx: Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         """Run the command; a reader of our output that went away is told apart from other broken pipes here."""
         try:
             result = super().invoke(ctx)

@@ -14,7 +14,7 @@ _SHOWN_MAX = 50
 
 
 def aliased(contract: Contract, names: Sequence[str]) -> list[str]:
-    """Names as the contract knows them: `feed.options.aliases` maps a sender's other name for a column to its source."""
+    """Names as the contract knows them: `feed.options.aliases` maps a sender's other name to a column's source."""
     aliases = contract.feed.options.get("aliases", {})
     return [str(aliases.get(name, name)) for name in names]
 

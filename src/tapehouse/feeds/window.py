@@ -42,10 +42,16 @@ class Window:
         self._done = self._all_read
         return data, self._done
 
-    def prefetch(self) -> None:
-        """Read the block after this one now; for moments when another thread has the work."""
-        if not self._all_read and self._ahead is None:
+    def prefetch(self) -> tuple[bytes, bool] | None:
+        """Read the block after this one now, while another thread has the work; None if there is none.
+
+        It is what `advance` will return, provided that nothing is kept of this one.
+        """
+        if self._ahead is None:
+            if self._all_read:
+                return None
             self._ahead, self._ahead_is_last = self._stream.read_block(self._size)
+        return self._ahead, self._ahead_is_last
 
     def _read(self) -> bytes:
         if self._ahead is not None:

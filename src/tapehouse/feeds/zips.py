@@ -53,7 +53,7 @@ def _member_pieces(archive: zipfile.ZipFile, file: IO[bytes], info: zipfile.ZipI
         return
     try:
         with archive.open(info) as member:
-            while piece := member.read1(PIECE_BYTES):
+            while piece := member.read(PIECE_BYTES):
                 yield piece
     except NotImplementedError as error:
         raise FeedError(f"member {name!r}: {error}", path=path, fix="pack it with the deflate method") from error

@@ -19,6 +19,9 @@ _DENIED = (errno.EROFS, errno.EACCES, errno.EPERM)
 _FULL_TEXT = ("no space left", "os error 28", "disk is full", "errno 28", "disk quota")
 _DENIED_TEXT = ("read-only file system", "os error 30", "readonly database", "permission denied", "os error 13")
 _CATALOGUE_MODULES = ("sqlalchemy.", "sqlite3", "pyiceberg.exceptions")
+# Writing a Parquet footer loses the number of the system error; the space left tells what it was.
+_LOST_TEXT = ("transport error",)
+_NO_SPACE_BYTES = 1 << 20
 _SIZE_TEXT = ("file too large", "os error 27", "errno 27")
 
 
@@ -34,7 +37,8 @@ def explain(error: BaseException, doing: str, path: Path) -> LakeError | None:
     """`error` as a LakeError with a way out, or None when it is about neither the disk nor the catalogue."""
     number = error.errno if isinstance(error, OSError) else None
     text = str(error).lower()
-    if number in _FULL or any(mark in text for mark in _FULL_TEXT):
+    lost = any(mark in text for mark in _LOST_TEXT)
+    if number in _FULL or any(mark in text for mark in _FULL_TEXT) or (lost and 0 <= _space(path) < _NO_SPACE_BYTES):
         return DiskFullError(
             f"disk full while {doing} ({path}; {_free(path)})", fix="free space on that disk and run again"
         )
@@ -51,8 +55,9 @@ def explain(error: BaseException, doing: str, path: Path) -> LakeError | None:
             f"the catalogue failed while {doing} ({path}): {reason}",
             fix="run again; stop any other program that writes this lake; if it is damaged, restore catalog.db",
         )
-    if isinstance(error, OSError):
-        return LakeError(f"{error.strerror or error} while {doing} ({path})", fix="check the disk and run again")
+    if isinstance(error, OSError) or lost:
+        why = getattr(error, "strerror", None) or error
+        return LakeError(f"{why} while {doing} ({path})", fix="check the disk and run again")
     return None
 
 
@@ -115,8 +120,14 @@ def tree_bytes(folder: Path) -> tuple[int, int]:
 
 
 def _free(path: Path) -> str:
+    space = _space(path)
+    return "free space unknown" if space < 0 else f"{space:,} bytes free"
+
+
+def _space(path: Path) -> int:
+    """Bytes free where `path` is or would be; -1 where that cannot be told."""
     place = next((parent for parent in (path, *path.parents) if parent.exists()), Path("/"))
     try:
-        return f"{shutil.disk_usage(place).free:,} bytes free"
+        return shutil.disk_usage(place).free
     except OSError:
-        return "free space unknown"
+        return -1

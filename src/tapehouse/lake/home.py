@@ -19,8 +19,7 @@ from tapehouse.lake.raw import RawStore
 from tapehouse.lake.spec import TableSpec, check_run_id, data_file, written_by
 
 if TYPE_CHECKING:
-    from pyiceberg.catalog.sql import SqlCatalog
-
+    from tapehouse.lake.iceberg.catalogue import SqliteCatalog
     from tapehouse.lake.table import LakeTable
 
 _MARKER = "lake.json"
@@ -38,7 +37,7 @@ class Lake:
         self.journal = root / "journal"
         self.stopped = root / "stopped"
         self.raw = RawStore(root / "raw")
-        self._catalog: SqlCatalog | None = None
+        self._catalog: SqliteCatalog | None = None
         self._opening = threading.Lock()
         self._owner = threading.RLock()
         self._depth = 0
@@ -177,7 +176,7 @@ class Lake:
         threading.Thread(target=work, name="tapehouse-lake-warm", daemon=True).start()
 
     @property
-    def catalog(self) -> SqlCatalog:
+    def catalog(self) -> SqliteCatalog:
         """The open catalogue."""
         with self._opening:
             if self._catalog is None:

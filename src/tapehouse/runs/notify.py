@@ -126,13 +126,13 @@ def _tell(contract: Contract, lake: Lake, listeners: Listeners, result: RunResul
 
 
 def _deliver_all(warnings: Iterable[str]) -> list[str]:
-    """Warnings of all deliveries; a fault of telling itself is one of them, for the run is published by now."""
-    found: list[str] = []
+    """Warnings of all deliveries, each once; a fault of telling itself is one of them, for the run is over by now."""
+    found: dict[str, None] = {}
     try:
-        found.extend(f"not told: {warning}" for warning in warnings if warning)
+        found.update((f"not told: {warning}", None) for warning in warnings if warning)
     except Exception as error:
-        found.append(f"not told: {type(error).__name__}: {error}")
-    return found
+        found[f"not told: {type(error).__name__}: {error}"] = None
+    return list(found)
 
 
 # ---- lineage -----------------------------------------------------------------------------------------------------

@@ -2,71 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from tapehouse.contracts.model import Contract, Derivation
-from tapehouse.feeds import reader
 from tapehouse.feeds.base import BatchSource
 from tapehouse.kernel.derive import derive, derived_columns
-from tapehouse.kernel.fingerprint import Tally, batch_salt, tally, tally_by_batch
+from tapehouse.kernel.fingerprint import Tally, batch_salt, tally_by_batch
 from tapehouse.kernel.order import stored_order
-from tapehouse.kernel.parse import parse, path_captures
 from tapehouse.lake.home import Lake
 from tapehouse.lake.table import File, LakeTable
 from tapehouse.runs.accounts import BatchAccount, accounts
 from tapehouse.runs.context import Progress, Silence
 from tapehouse.runs.contracts import contract_of
+from tapehouse.runs.findings import Finding, VerifyReport
+from tapehouse.runs.landed import TEXTS, read_again, text_hashes
 from tapehouse.runs.read import canonical, read_files
 from tapehouse.runs.tables import curated_spec, derived_spec, namespace_of
 
-_SLICE_BYTES = 32 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that does not hold: in which contract, of which batch or table, and what."""
-
-    contract: str
-    subject: str
-    what: str
-
-
-@dataclass(slots=True)
-class VerifyReport:
-    """What verification looked at and found. `notes` are things that could not be checked, with the reason."""
-
-    batches: int = 0
-    rows: int = 0
-    findings: list[Finding] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        """Whether everything that was checked holds."""
-        return not self.findings
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON form."""
-        return {
-            "ok": self.ok,
-            "batches": self.batches,
-            "rows": self.rows,
-            "findings": [{"contract": one.contract, "subject": one.subject, "what": one.what} for one in self.findings],
-            "notes": self.notes,
-        }
-
-    def __str__(self) -> str:
-        head = f"{self.batches:,} batches, {self.rows:,} rows: "
-        lines = [head + ("every row accounted for" if self.ok else f"{len(self.findings)} things do not hold")]
-        lines.extend(f"  {one.contract} {one.subject}: {one.what}" for one in self.findings)
-        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+__all__ = ["Finding", "VerifyReport", "verify"]
 
 
 def verify(
@@ -77,7 +35,7 @@ def verify(
     For each batch: the landed bytes still have their digest; curated rows are as many, with the same fingerprint and
     sums, as its runs proved; quarantine and duplicates hold the records that the proofs count; no record is in two
     places, and together they are all records of the batch. `deep` also reads the landed bytes again, counts and
-    fingerprints every record anew, and recomputes derived tables.
+    fingerprints every record anew, compares texts and quarantined bytes with them, and recomputes derived tables.
     """
     report, watch = VerifyReport(), progress if progress is not None else Silence()
     by_contract: dict[str, list[BatchAccount]] = {}
@@ -99,6 +57,7 @@ class _Verification:
         self._by_digest = {account.digest: account for account in group}
         self._contracts: dict[str, Contract | None] = {}
         self._unreadable = set[Path]()
+        self._batches_in: dict[Path, frozenset[str]] = {}
 
     def run(self, *, deep: bool) -> None:
         """All checks of the contract, cheap ones first."""
@@ -139,6 +98,7 @@ class _Verification:
                 rows = self._read(file, partial(pl.read_parquet, columns=names))
                 if rows is None:
                     continue
+                self._batches_in[file.path] = frozenset(rows.get_column("_batch").cast(pl.String).unique())
                 if place != "curated":
                     rows = self._current(rows)
                 frames.append(rows.select(pl.col("_batch").cast(pl.String), "_row", pl.lit(place).alias("place")))
@@ -158,6 +118,10 @@ class _Verification:
     def _files(self, name: str) -> list[File]:
         table = self._table(name)
         return [] if table is None else table.files()
+
+    def _holding(self, name: str, digest: str) -> list[File]:
+        """Data files of a table that hold rows of a batch."""
+        return [file for file in self._files(name) if digest in self._batches_in.get(file.path, ())]
 
     def _read(self, file: File, read: Callable[[Path], pl.DataFrame]) -> pl.DataFrame | None:
         """Rows of a data file; None, found once, where it is gone or damaged."""
@@ -235,14 +199,38 @@ class _Verification:
             return
         path = self._lake.raw.path(account.digest)
         source = BatchSource(path, account.digest, account.origin, path.stat().st_size)
-        records, malformed, taken = 0, 0, Tally()
-        for count, bad, part in _read_again(contract, source):
-            records, malformed, taken = records + count, malformed + bad, taken + part
-            self._progress.advance(count, 0)
-        if (records, malformed) != (account.proof.records, account.proof.malformed):
-            self._found(account.digest, f"{records} records now, {account.proof.records} proved")
-        elif taken.fingerprint != account.proof.taken.fingerprint:
+        records, taken, proof = 0, Tally(), account.proof
+        texts, raws = list[int](), list[int]()
+        for part in read_again(contract, source, *self._held(contract, account)):
+            records, taken = records + part.records, taken + part.taken
+            texts.extend(part.other_text)
+            raws.extend(part.other_bytes)
+            self._progress.advance(part.records, 0)
+        for what, rows in (("curated rows hold other text", texts), ("quarantine rows hold other bytes", raws)):
+            if rows:
+                self._found(account.digest, f"{len(rows)} {what} than was landed, first record {rows[0]}")
+        if (records, taken.rows) != (proof.records, proof.taken.rows):
+            now, then = f"{records} records ({taken.rows} whole)", f"{proof.records} ({proof.taken.rows})"
+            self._found(account.digest, f"its landed bytes now hold {now}, proved were {then}")
+        elif taken.fingerprint != proof.taken.fingerprint:
             self._found(account.digest, "its landed bytes now read as other values than were proved")
+
+    def _held(self, contract: Contract, account: BatchAccount) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Text hashes of a batch's curated rows, and bytes of its quarantined ones. Replayed rows are left out of the
+        first: they were read under another contract, by which an empty text may have been something else.
+        """
+        schema, mine = curated_spec(contract).schema, pl.col("_batch") == account.digest
+        texts = [pl.DataFrame(schema={"_row": pl.Int64, TEXTS: pl.UInt64})]
+        for file in self._holding("curated", account.digest):
+            rows = self._read(file, lambda path: read_files([path], schema).filter(mine))
+            if rows is not None and rows.height:
+                texts.append(rows.select("_row", text_hashes(contract, rows)))
+        raws = [pl.DataFrame(schema={"_row": pl.Int64, "_raw": pl.Binary})]
+        for file in self._holding("quarantine", account.digest):
+            kept = self._read(file, partial(pl.read_parquet, columns=["_batch", "_row", "_run_id", "_raw"]))
+            if kept is not None:
+                raws.append(self._current(kept.filter(mine)).select("_row", "_raw"))
+        return pl.concat(texts).join(account.left, on="_row", how="anti"), pl.concat(raws)
 
     def _check_derived(self) -> None:
         contract = self._contract(self._accounts[-1].contract_digest)
@@ -276,14 +264,3 @@ def _by_partition(files: Iterable[File]) -> Mapping[str, list[File]]:
     for file in files:
         out.setdefault(file.partition.label, []).append(file)
     return out
-
-
-def _read_again(contract: Contract, source: BatchSource) -> Iterator[tuple[int, int, Tally]]:
-    """Records, malformed records and the tally of each slice of a landed batch."""
-    salts, captures = np.array([batch_salt(source.digest)], np.uint64), path_captures(contract, source.origin)
-    for part in reader(contract.feed.format)(contract, source, slice_bytes=_SLICE_BYTES):
-        rows = part.rows if part.rows is not None else np.arange(part.first_row, part.first_row + part.frame.height)
-        parsed = parse(contract, part.frame, part.failed, captures).with_columns(
-            pl.lit(0, pl.UInt32).alias("_batch"), pl.Series("_row", rows)
-        )
-        yield part.records, len(part.malformed), tally(parsed, contract.columns, salts)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
@@ -52,6 +52,14 @@ def _dialect(contract: Contract) -> Dialect:
     return Dialect(ord(feed.delimiter), quote, (feed.comment or "").encode(), feed.max_record_bytes)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """A block that is being read before anybody has asked for it."""
+
+    data: bytes
+    frame: Future[pl.DataFrame | None]
+
+
 @dataclass(slots=True)
 class _Member(LineReader):
     """Reads one stream of delimited records; `worker` takes half of the work on plain blocks."""
@@ -59,6 +67,7 @@ class _Member(LineReader):
     layout: Layout
     dialect: Dialect
     worker: Executor
+    _started: _Ahead | None = field(default=None, init=False)
 
     def no_columns(self) -> list[pl.Series]:
         return typed.from_fields([], self.layout).columns
@@ -77,19 +86,32 @@ class _Member(LineReader):
         return records.consumed
 
     def _plain(self, data: bytes, window: Window, *, last: bool) -> Slice | None:
-        """A block in which each line is a good record, read at full speed; None if it is not such a block."""
-        dialect, layout = self.dialect, self.layout
-        if not looks_plain(data, dialect, last=last):
+        """A block in which each line is a good record, read at full speed; None if it is not such a block.
+
+        Polars has its threads busy with this block, and then with the next one, while lines are found here.
+        """
+        ahead, self._started = self._started, None
+        if ahead is None or ahead.data is not data:
+            ahead = self._start(data, last=last)
+        if ahead is None:
             return None
-        quote = quote_in(data, dialect)
-        ahead = self.worker.submit(typed.read_ahead, data, quote, dialect.separator, layout)
-        lines = lines_of_plain(data, dialect)
-        window.prefetch()
-        parsed = typed.parse(lines, layout, ahead) if lines is not None else None
-        if lines is None or parsed is None:
+        lines = lines_of_plain(data, self.dialect)
+        following = window.prefetch()
+        if lines is None:
+            return None
+        self._started = self._start(following[0], last=following[1]) if following else None
+        parsed = typed.parse(lines, self.layout, ahead.frame)
+        if parsed is None:
             return None
         raw = BlockRaw(data, self.offset, lines.starts, lines.ends, self.row)
         return Slice(self.frame(parsed.columns), self.row, len(lines.ends), raw, failed=parsed.failed)
+
+    def _start(self, data: bytes, *, last: bool) -> _Ahead | None:
+        """Have a block read by the worker, if it looks plain."""
+        if not looks_plain(data, self.dialect, last=last):
+            return None
+        quote = quote_in(data, self.dialect)
+        return _Ahead(data, self.worker.submit(typed.read_ahead, data, quote, self.dialect.separator, self.layout))
 
     def _troubled(self, data: bytes, records: Records, part: split.Verdicts) -> Slice:
         """Records of a block that need care."""

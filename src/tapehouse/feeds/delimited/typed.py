@@ -27,7 +27,7 @@ from tapehouse.feeds.texts import without_nulls
 warnings.filterwarnings("ignore", message="CSV malformed", category=UserWarning)
 
 # Above this share of doubtful lines, reading all text again in one go is cheaper than collecting the lines.
-_DOUBT_SHARE_MAX = 0.2
+_DOUBT_SHARE_MAX = 0.05
 _NONE = np.empty(0, np.int64)
 
 
@@ -90,16 +90,17 @@ def from_text(target: Target, text: pl.Series) -> tuple[pl.Series, pl.Series | N
 
 
 def _from_numbers(
-    target: Target, numbers: pl.Series, doubt: Offsets, texts: pl.DataFrame | None
+    target: Target, numbers: pl.Series, doubt: Offsets, texts: dict[int, pl.Series] | None
 ) -> tuple[pl.Series, pl.Series | None]:
     values = canonical(numbers, target.how or Scaling())
     bad = None if values.null_count() == numbers.null_count() else values.is_null() & numbers.is_not_null()
     if texts is None:
         return values, bad
-    again, refused = from_text(target, texts[str(target.index)])
+    again, refused = from_text(target, texts[target.index])
     if len(again) == len(values):
         return again, refused
-    values = values.scatter(doubt, again)
+    if not again.equals(values.gather(doubt), null_equal=True):
+        values = values.scatter(doubt, again)
     if refused is not None and refused.any():
         bad = pl.repeat(value=False, n=len(values), dtype=pl.Boolean, eager=True) if bad is None else bad
         bad = bad.scatter(doubt, refused)
@@ -177,15 +178,26 @@ def _padded(lines: Lines, layout: Layout) -> Offsets:
     return np.searchsorted(lines.ends, np.concatenate(found)) if found else _NONE
 
 
-def _texts(lines: Lines, doubt: Offsets, layout: Layout) -> pl.DataFrame:
-    """Text of the doubtful lines, or of all of them where doubt is common."""
+def _texts(lines: Lines, doubt: Offsets, layout: Layout) -> dict[int, pl.Series]:
+    """Text of the whole-number fields of the doubtful lines; of all lines where doubt is common."""
+    integers = sorted(layout.integers)
+    if len(doubt) <= _DOUBT_SHARE_MAX * len(lines.ends):
+        # Not by Polars: its threads are busy with the next block.
+        rows = _fields(lines, doubt)
+        return {index: pl.Series([row[index] or None for row in rows], dtype=pl.String) for index in integers}
     schema: Schema = {str(index): pl.String for index in range(layout.width)}
-    if len(doubt) > _DOUBT_SHARE_MAX * len(lines.ends):
-        data = lines.data
-    else:
-        eol = bytes([lines.eol])
-        data = eol.join(lines.take(doubt)) + eol
-    frame = _read(data, schema, lines.separator, lines.eol, lines.quote)
+    frame = _read(lines.data, schema, lines.separator, lines.eol, lines.quote)
     if frame is None:
         raise AssertionError("lines of the right width were refused when read as text")
-    return frame.select(str(index) for index in sorted(layout.integers))
+    return {index: frame[str(index)] for index in integers}
+
+
+def _fields(lines: Lines, positions: Offsets) -> list[list[str]]:
+    texts = [line.decode() for line in lines.take(positions)]
+    separator = chr(lines.separator)
+    if lines.quote is None:
+        return [line.split(separator) for line in texts]
+    quote, part = re.escape(chr(lines.quote)), re.escape(separator)
+    field = re.compile(f"(?:{quote}((?:[^{quote}]|{quote}{quote})*){quote}|([^{part}]*))(?:{part}|\\Z)")
+    doubled, single = chr(lines.quote) * 2, chr(lines.quote)
+    return [[(quoted or plain).replace(doubled, single) for quoted, plain in field.findall(line)] for line in texts]

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError, ValidationException
 from pyiceberg.expressions.visitors import manifest_evaluator
 from pyiceberg.io import FileIO
@@ -23,6 +22,7 @@ from pyiceberg.transforms import IdentityTransform, parse_transform
 
 from tapehouse.errors import LakeError
 from tapehouse.lake.iceberg import schemas
+from tapehouse.lake.iceberg.catalogue import SqliteCatalog
 from tapehouse.lake.spec import TableSpec
 
 RUN_ID = "tapehouse.run-id"
@@ -50,7 +50,7 @@ def run_snapshot(table: Table, run_id: str) -> int | None:
     return None
 
 
-def load(catalog: SqlCatalog, spec: TableSpec) -> Table | None:
+def load(catalog: SqliteCatalog, spec: TableSpec) -> Table | None:
     """The spec's table, or None when it does not exist; LakeError if it is partitioned in another way."""
     try:
         table = catalog.load_table((spec.namespace, spec.name))
@@ -66,7 +66,7 @@ def load(catalog: SqlCatalog, spec: TableSpec) -> Table | None:
     return table
 
 
-def begin(catalog: SqlCatalog, spec: TableSpec, table: Table | None) -> Transaction:
+def begin(catalog: SqliteCatalog, spec: TableSpec, table: Table | None) -> Transaction:
     """A transaction in which the table exists (`table` if it does already) and holds all that the spec asks for."""
     if table is None:
         return _create(catalog, spec)
@@ -228,7 +228,7 @@ def _marked(entry: ManifestEntry, status: ManifestEntryStatus, snapshot_id: int 
     )
 
 
-def _create(catalog: SqlCatalog, spec: TableSpec) -> Transaction:
+def _create(catalog: SqliteCatalog, spec: TableSpec) -> Transaction:
     if not catalog.namespace_exists(spec.namespace):
         with suppress(NamespaceAlreadyExistsError):
             catalog.create_namespace(spec.namespace)
