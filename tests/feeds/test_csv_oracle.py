@@ -59,6 +59,13 @@ def test_soup(folder: Path, data: bytes, slice_bytes: int, limit: int) -> None:
 
 @fuzz
 @given(data=soup, slice_bytes=st.integers(1, 64))
+def test_soup_with_one_kind_of_line_end(folder: Path, data: bytes, slice_bytes: int) -> None:
+    data = data.replace(b"\r", b"").replace(b"\n", b"\r\n").replace(b"\0", b"").replace(b"\xff", b"")
+    compare(folder, data, slice_bytes=slice_bytes, limit=1000)
+
+
+@fuzz
+@given(data=soup, slice_bytes=st.integers(1, 64))
 def test_soup_with_comments(folder: Path, data: bytes, slice_bytes: int) -> None:
     compare(folder, data, slice_bytes=slice_bytes, limit=1000, comment="#")
 
@@ -75,11 +82,13 @@ def test_bytes(folder: Path, data: bytes, slice_bytes: int) -> None:
     cells=st.lists(st.text(alphabet="0123456789+- .e\tx", max_size=22), min_size=1, max_size=20),
     copies=st.integers(1, 400),
     name=st.sampled_from(["a", '"a"', '"a, ""b"""']),
+    line_end=st.sampled_from(["\n", "\r\n"]),
+    last=st.sampled_from(["", "\n", "\r\n", "\r"]),
 )
-def test_whole_numbers(folder: Path, cells: list[str], copies: int, name: str) -> None:
+def test_whole_numbers(folder: Path, cells: list[str], copies: int, name: str, line_end: str, last: str) -> None:
     """Good cells repeated, so that both ways of reading doubtful ones are taken."""
     good = [f"{name},{number},b" for number in range(copies)]
-    data = "\n".join([*good, *(f"{name},{cell},b" for cell in cells)]).encode() + b"\n"
+    data = (line_end.join([*good, *(f"{name},{cell},b" for cell in cells)]) + last).encode()
     compare(folder, data, slice_bytes=1 << 20, limit=1000)
 
 

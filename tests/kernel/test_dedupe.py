@@ -11,7 +11,8 @@ from tapehouse.kernel.dedupe import candidates, key_hashes, losers, repeated
 
 KEY = Key(("venue", "id"), ("received",))
 SCHEMA = {
-    "venue": pl.String, "id": pl.Int64, "received": pl.Int64, "_batch": pl.String, "_row": pl.Int64, "_published": pl.Boolean,
+    "venue": pl.String, "id": pl.Int64, "received": pl.Int64,
+    "_batch": pl.String, "_row": pl.Int64, "_published": pl.Boolean,
 }  # fmt: skip
 Row = tuple[str | None, int | None, int | None, str, int, bool]
 
@@ -78,6 +79,19 @@ def test_rows_that_only_share_a_hash_are_all_kept(rows: list[Row]) -> None:
     chosen = everything[candidates(hashes, values)]
     assert chosen.height == (everything.height if everything.height > 1 else 0)
     assert found(chosen, KEY) == slow(rows)
+
+
+@settings(deadline=None, max_examples=60)
+@given(ROWS)
+def test_categories_are_keys_like_the_text_they_stand_for(rows: list[Row]) -> None:
+    """Also over frames that were made apart, whose categories came in another order."""
+    text, half = frame(rows), len(rows) // 2
+    kind = {"venue": pl.Categorical}
+    parts = [text[half:].cast(kind), text[:half].cast(kind)]
+    assert sorted(repeated([key_hashes(part, KEY) for part in parts])) == sorted(
+        repeated([key_hashes(pl.concat(parts), KEY)])
+    )
+    assert found(pl.concat(parts), KEY) == slow(rows)
 
 
 def test_without_a_rule_of_choice_batch_and_record_decide() -> None:

@@ -24,6 +24,7 @@ KEYS = {
     "name": (NAMES, pl.String),
     "text": (st.text(max_size=3), pl.String),
     "count": (st.integers(0, 5), pl.UInt32),
+    "category": (NAMES, pl.Categorical),
 }
 
 
@@ -117,8 +118,8 @@ def test_no_rows_are_in_no_partition() -> None:
 
 @pytest.mark.parametrize(
     ("by", "value", "label"),
-    [("hour", 474_782, "2024-02-29-14"), ("hour", -1, "1969-12-31-23"), ("day", 19_782, "2024-02-29"), ("day", -1, "1969-12-31"),
-     ("month", 649, "2024-02"), ("month", -1, "1969-12"), ("month", 0, "1970-01")],
+    [("hour", 474_782, "2024-02-29-14"), ("hour", -1, "1969-12-31-23"), ("day", 19_782, "2024-02-29"),
+     ("day", -1, "1969-12-31"), ("month", 649, "2024-02"), ("month", -1, "1969-12"), ("month", 0, "1970-01")],
 )  # fmt: skip
 def test_labels_are_those_of_the_table_format(by: str, value: int, label: str) -> None:
     assert partition_label(by, value) == label

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import polars as pl
 from hypothesis import example, given, settings
@@ -23,7 +24,8 @@ MADE: Contract = Contract(
     }
 )
 SCHEMA = {
-    "t": pl.Int64, "r": pl.Int64, "s": pl.String, "p": pl.Int64, "q": pl.Int64, FAILED + "p": pl.Boolean, "_broken": pl.UInt64,
+    "t": pl.Int64, "r": pl.Int64, "s": pl.String, "p": pl.Int64, "q": pl.Int64,
+    FAILED + "p": pl.Boolean, "_broken": pl.UInt64,
 }  # fmt: skip
 NUMBER = st.one_of(st.none(), st.integers(-(10**15), 10**15))
 ROWS = st.lists(
@@ -43,7 +45,7 @@ def told(rows: Rows) -> Profile:
 def test_slicing_never_shows(rows: Rows, cuts: list[int]) -> None:
     bounds = sorted({0, len(rows), *(cut for cut in cuts if cut < len(rows))})
     merged = Profile()
-    for low, high in zip(bounds, bounds[1:], strict=False):
+    for low, high in pairwise(bounds):
         merged = merged + told(rows[low:high])
     if rows:
         assert merged == told(rows)

@@ -36,8 +36,16 @@ schema:
         logicalType: integer
         customProperties: [{property: tapehouse.measure, value: true}]
         quality:
-          - {name: size_negative, type: custom, engine: tapehouse, severity: error, implementation: {rule: range, min: 0}}
-          - {name: size_large, type: custom, engine: tapehouse, severity: warning, implementation: {rule: range, max: 100}}
+          - name: size_negative
+            type: custom
+            engine: tapehouse
+            severity: error
+            implementation: {rule: range, min: 0}
+          - name: size_large
+            type: custom
+            engine: tapehouse
+            severity: warning
+            implementation: {rule: range, max: 100}
       - name: price
         logicalType: number
         required: true

@@ -35,13 +35,6 @@ def rule(name: str, severity: str, implementation: str) -> str:
     return f"      - {{{parts}}}\n"
 
 
-def example(folder: Path, name: str = "contract.yaml", rules: str = "", **changes: str) -> Contract:
-    """The example contract with more table rules, and with texts replaced: `a_b="c"` is not possible for every text,
-    so changes are pairs `old -> new` given as `old="new"` or by `replaced`.
-    """
-    return replaced(folder, name, changes, rules)
-
-
 def replaced(folder: Path, name: str, changes: Mapping[str, str], rules: str = "") -> Contract:
     """The example contract with each text of `changes` (which must be there) replaced."""
     text = EXAMPLE.read_text(encoding="utf-8")

@@ -32,7 +32,9 @@ def test_batches_of_two_versions_verify_together(new_lake: NewLake, tmp_path: Pa
     bench = new_lake(made=replaced(tmp_path, "v1.yaml", {}))
     later = replaced(tmp_path, "v2.yaml", WIDER)
     for file in range(3):
-        bench.run(write_csv(tmp_path / f"a{file}.csv", [trade("15:00:00", file * 50 + 500 * number + n) for n in range(20)]))
+        bench.run(
+            write_csv(tmp_path / f"a{file}.csv", [trade("15:00:00", file * 50 + 500 * number + n) for n in range(20)])
+        )
     bench.clean()
     result = bench.run(wide(tmp_path / "b.csv", 5_000 + number), contract=later)
     assert result.status == Status.PUBLISHED

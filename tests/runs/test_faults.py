@@ -37,7 +37,7 @@ def started(bench: Bench, file: Path) -> subprocess.Popen[str]:
 
 
 def kill_at_random(bench: Bench, other: Bench, files: tuple[Path, ...], *, seed: int) -> None:
-    """Each file is run in a process that is killed somewhere, then run again; beside it, a lake where nothing happens."""
+    """Each file is run in a process that is killed somewhere, then run again; beside it a lake where nothing happens."""
     chance = random.Random(seed)
     before = time.monotonic()
     process = started(bench, files[0])

@@ -77,8 +77,13 @@ def test_the_ledger_sees_a_hole_and_its_filling(bench: Bench, tmp_path: Path) ->
 def test_hours_without_a_session_are_no_holes(bench: Bench, tmp_path: Path) -> None:
     """From the last hour of one session to the first of the next nothing is due; a whole missing session is a hole."""
     hours = [f"{clock}:45:00" for clock in range(14, 21)]
-    days = [write_csv(tmp_path / f"{day}.csv", [trade(clock, int(day[-1]) * 10 + n, day=day) for n, clock in enumerate(hours)])
-            for day in ("2024-03-05", "2024-03-06", "2024-03-07")]  # fmt: skip
+    days = [
+        write_csv(
+            tmp_path / f"{day}.csv",
+            [trade(clock, day * 10 + n, day=f"2024-03-0{day}") for n, clock in enumerate(hours)],
+        )
+        for day in (5, 6, 7)
+    ]
     assert bench.run(days[0]).complete_through == {"*": ns("2024-03-05T20:45:00+00:00")}
     assert bench.run(days[2]).complete_through == {"*": ns("2024-03-05T20:45:00+00:00")}
     assert bench.run(days[1]).complete_through == {"*": ns("2024-03-07T20:45:00+00:00")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tapehouse.errors import FeedError, TapehouseError, UsageError
+from tapehouse.errors import FeedError, LakeError, TapehouseError, UsageError
 from tapehouse.runs.result import RunResult, Status
 from tapehouse.runs.watch import watch
 
+from .conftest import NewLake
 from .support import HEADER, Bench, trade, write_csv
 
 
@@ -121,6 +123,28 @@ def test_a_bad_file_is_told_once_and_holds_up_nobody(bench: Bench, tmp_path: Pat
         write_csv(folder / "bad.csv", lines(200))
         seen.until(lambda: seen.curated() == 40)
     assert len(seen.errors) == 1
+    bench.clean()
+
+
+def test_files_that_met_a_full_disk_are_taken_once_there_is_space(
+    small_disk: Path, new_lake: NewLake, tmp_path: Path
+) -> None:
+    """A lake in trouble is not the file's fault: told once, and tried again."""
+    bench = new_lake(root=small_disk / "lake")
+    folder = tmp_path / "landing"
+    bench.run(write_csv(tmp_path / "first.csv", lines(0)))
+    ballast = small_disk / "ballast"
+    with ballast.open("wb", buffering=0) as stream:
+        for _ in range(shutil.disk_usage(small_disk).free // 4096):
+            stream.write(bytes(4096))
+    write_csv(folder / "a.csv", lines(100))
+    with watching(bench, folder) as seen:
+        seen.until(lambda: bool(seen.errors))
+        time.sleep(0.3)
+        assert len(seen.errors) == 1
+        assert isinstance(seen.errors[0][1], LakeError)
+        ballast.unlink()
+        seen.until(lambda: seen.curated() == 20)
     bench.clean()
 
 

@@ -28,7 +28,8 @@ class Dialect:
 @dataclass(frozen=True, slots=True)
 class Lines:
     """Text cut into lines: line i is `data[starts[i]:ends[i]]`, its fields apart by the byte `separator`, and each
-    line closed by the byte `eol`, except that the last may be open. With `quote`, fields may be quoted, but no line end
+    line closed by the byte `eol`, except that the last may be open. `returns` tells that a carriage return precedes
+    every `eol`, and is nowhere else. With `quote`, fields may be quoted, but no line end
     is within quotes; `quotes` are where they are.
     """
 
@@ -39,6 +40,7 @@ class Lines:
     eol: int = LF
     quote: int | None = None
     quotes: Offsets | None = None
+    returns: bool = False
 
     def take(self, positions: Offsets) -> list[bytes]:
         """Bytes of the lines at `positions`."""

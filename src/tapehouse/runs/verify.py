@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from tapehouse.contracts.model import Contract, Derivation
 from tapehouse.feeds.base import BatchSource
@@ -21,8 +22,8 @@ from tapehouse.runs.context import Progress, Silence
 from tapehouse.runs.contracts import contract_of
 from tapehouse.runs.findings import Finding, VerifyReport
 from tapehouse.runs.landed import TEXTS, read_again, text_hashes
-from tapehouse.runs.read import canonical, read_files
-from tapehouse.runs.tables import curated_spec, derived_spec, namespace_of
+from tapehouse.runs.read import canonical, house_table, read_files
+from tapehouse.runs.tables import RUNS, curated_spec, derived_spec, namespace_of
 
 __all__ = ["Finding", "VerifyReport", "verify"]
 
@@ -159,27 +160,21 @@ class _Verification:
 
     def _check_curated(self) -> None:
         """Values: count, sums and fingerprint of curated rows, batch by batch."""
-        contract = self._contract(self._accounts[-1].contract_digest)
-        if contract is None:
-            return
         digests = [account.digest for account in self._accounts]
         salts = np.array([batch_salt(digest) for digest in digests], np.uint64)
-        seen, schema = dict[int, Tally](), curated_spec(contract).schema
+        numbers = {digest: index for index, digest in enumerate(digests)}
+        seen = dict[int, Tally]()
         for file in self._files("curated"):
-            rows = self._read(file, lambda path: read_files([path], schema))
-            if rows is None:
-                continue
-            self._progress.advance(rows.height, file.bytes)
-            ordinals = (
-                rows.get_column("_batch")
-                .cast(pl.String)
-                .replace_strict(
-                    {digest: index for index, digest in enumerate(digests)}, default=None, return_dtype=pl.UInt32
+            for contract, rows in self._judged_rows(file):
+                ordinals = (
+                    pl.col("_batch").cast(pl.String).replace_strict(numbers, default=None, return_dtype=pl.UInt32)
                 )
-            )
-            known = rows.with_columns(ordinals.alias("_batch")).filter(pl.col("_batch").is_not_null())
-            for batch, part in tally_by_batch(known, contract.columns, salts).items():
-                seen[batch] = seen.get(batch, Tally()) + part
+                known = rows.with_columns(ordinals).filter(pl.col("_batch").is_not_null())
+                for batch, part in tally_by_batch(known, contract.columns, salts).items():
+                    seen[batch] = seen.get(batch, Tally()) + part
+            self._progress.advance(file.rows, file.bytes)
+        if None in self._contracts.values():
+            return
         for index, account in enumerate(self._accounts):
             wanted, got = account.present("curated"), seen.get(index, Tally())
             if wanted.fingerprint != got.fingerprint or dict(wanted.sums) != {
@@ -191,6 +186,34 @@ class _Verification:
                     f"curated values differ from the proof: fingerprint {got.fingerprint:016x} sums {dict(got.sums)}, "
                     f"proved {wanted.fingerprint:016x} sums {dict(wanted.sums)}",
                 )
+
+    def _judged_rows(self, file: File) -> Iterator[tuple[Contract, pl.DataFrame]]:
+        """Curated rows of a file with the contract they were judged under: a fingerprint covers the columns which that
+        had. Runs are told by their knowledge time.
+        """
+        times = self._read(file, partial(pl.read_parquet, columns=["_knowledge_time"]))
+        if times is None:
+            return
+        found = times.unique().join(self._runs, on="_knowledge_time", how="left")
+        named = found.with_columns(pl.col("contract_digest").fill_null(self._latest))
+        for (digest,), group in named.group_by("contract_digest"):
+            contract = self._contract(str(digest))
+            if contract is not None:
+                schema = curated_spec(contract).schema
+                rows = self._read(file, partial(_rows_of, schema))
+                if rows is not None:
+                    yield contract, rows.join(group, on="_knowledge_time", how="semi")
+
+    @property
+    def _latest(self) -> str:
+        """Digest of the contract of the latest full run."""
+        return max(self._accounts, key=lambda account: account.run_ids[0]).contract_digest
+
+    @cached_property
+    def _runs(self) -> pl.DataFrame:
+        """Contract of each run, by its knowledge time."""
+        mine = house_table(self._lake, RUNS).filter(pl.col("contract") == self._name)
+        return mine.select(pl.col("started_at").alias("_knowledge_time"), "contract_digest").unique("_knowledge_time")
 
     def _check_landed(self, account: BatchAccount) -> None:
         """Read the landed bytes again: every record counted and fingerprinted anew."""
@@ -233,7 +256,7 @@ class _Verification:
         return pl.concat(texts).join(account.left, on="_row", how="anti"), pl.concat(raws)
 
     def _check_derived(self) -> None:
-        contract = self._contract(self._accounts[-1].contract_digest)
+        contract = self._contract(self._latest)
         if contract is None:
             return
         curated = _by_partition(self._files("curated"))
@@ -257,6 +280,10 @@ class _Verification:
         fresh = canonical(derive(contract, derivation, stored_order(contract, whole)).select(names))
         if not pl.concat([read_files([], target), *kept]).select(names).sort(names).equals(fresh.sort(names)):
             self._found(f"{derivation.name} {label}", "differs from what its curated rows give")
+
+
+def _rows_of(schema: pa.Schema, path: Path) -> pl.DataFrame:
+    return read_files([path], schema)
 
 
 def _by_partition(files: Iterable[File]) -> Mapping[str, list[File]]:

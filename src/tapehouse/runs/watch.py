@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tapehouse.contracts.model import Contract
-from tapehouse.errors import TapehouseError, UsageError
+from tapehouse.errors import LakeError, TapehouseError, UsageError
 from tapehouse.lake.home import Lake
 from tapehouse.runs.result import RunResult, Status
 from tapehouse.runs.run import run
@@ -19,10 +19,13 @@ _UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".crdownload")
 
 @dataclass(slots=True)
 class _Seen:
-    """Size and modification time (ns) of files: `waiting` may still be written, `done` were taken or refused."""
+    """Size and modification time (ns) of files: `waiting` may still be written, `done` were taken or refused. `told` is
+    the class of the lake's trouble that was last told of a file.
+    """
 
     waiting: dict[Path, tuple[int, int]] = field(default_factory=dict)
     done: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    told: dict[Path, type[LakeError]] = field(default_factory=dict)
 
     def settled(self, folder: Path) -> list[Path]:
         """Files that did not change since the last look and were not dealt with in their present form."""
@@ -59,7 +62,8 @@ def watch(
 
     A file is taken once it was the same on two looks. After a restart all files are looked at again: those in the lake
     are recognised by content and change nothing (I3). A file that cannot be read or breaks a budget is reported once
-    and left alone until it changes.
+    and left alone until it changes. Where the lake cannot be written, which is no file's fault, that is reported once
+    and the file tried again at every look.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder", fix="give the folder that files land in")
@@ -85,6 +89,12 @@ def _take(
     try:
         result = run(contract, ready, lake=lake, references=references)
         retry = result.status == Status.STOPPED and len(ready) > 1
+    except LakeError as error:
+        for path in ready:
+            if seen.told.get(path) is not type(error):
+                seen.told[path] = type(error)
+                on_error(path, error)
+        return
     except TapehouseError as error:
         if len(ready) == 1:
             on_error(ready[0], error)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tapehouse.feeds.delimited.walk import walk
-from tapehouse.feeds.lines import CR, LF, Bytes, Dialect, Lines, Offsets, find_all, plain_lines, view
+from tapehouse.feeds.lines import CR, LF, Bytes, Dialect, Lines, Offsets, count, find_all, plain_lines, view
 
 _EMPTY = np.empty(0, np.int64)
 
@@ -36,9 +36,9 @@ class Records:
 
 def looks_plain(data: bytes, dialect: Dialect, *, last: bool) -> bool:
     """Whether the block is valid text whose records end at line feeds, as far as a quick look can tell."""
-    if not (data.endswith(b"\n") or last) or b"\r" in data or b"\0" in data:
+    if not data or not (data.endswith(b"\n") or last) or b"\0" in data:
         return False
-    if not data or (last and (data == b"\n" or data.endswith(b"\n\n"))):
+    if last and (data in (b"\n", b"\r\n") or data.endswith((b"\n\n", b"\n\r\n"))):
         return False
     return not (dialect.comment and dialect.comment in data) and is_utf8(data)
 
@@ -51,6 +51,14 @@ def quote_in(data: bytes, dialect: Dialect) -> int | None:
 def lines_of_plain(data: bytes, dialect: Dialect) -> Lines | None:
     """Lines of a block that `looks_plain`; None if not each of them is a record within the limit."""
     lines = plain_lines(data, dialect.separator)
+    if b"\r" in data:
+        closed = len(lines.ends) - (not data.endswith(b"\n"))
+        returns = lines.ends[:closed] - 1
+        array = view(data)
+        if not closed or array[0] == LF or (array[returns] != CR).any() or count(array, CR) != closed:
+            return None
+        lines.ends[:closed] = returns
+        lines = replace(lines, returns=True)
     if (lines.ends - lines.starts).max() > dialect.record_bytes_max:
         return None
     quote = quote_in(data, dialect)

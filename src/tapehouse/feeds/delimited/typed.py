@@ -173,7 +173,7 @@ def _padded(lines: Lines, layout: Layout) -> Offsets:
             found.append(lines.starts[array[lines.starts] == blank])
         if lines.quotes is not None:
             found.append(lines.quotes[array[np.minimum(lines.quotes + 1, len(array) - 1)] == blank])
-    if lines.eol != CR and b"\r" in lines.data:
+    if lines.eol != CR and not lines.returns and b"\r" in lines.data:
         found.append(find_all(array, CR))
     return np.searchsorted(lines.ends, np.concatenate(found)) if found else _NONE
 
