@@ -48,6 +48,7 @@ def limit_cpus(cpus: int) -> None:
     allowed = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, allowed[:cpus])
     os.environ["POLARS_MAX_THREADS"] = str(cpus)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or every start would compile the libraries again
 
 
 def measure(tool: str, source: Path, out: Path) -> Sample:

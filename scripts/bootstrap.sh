@@ -56,7 +56,7 @@ find_uv() {
 }
 
 sync_venv() {
-  local extra args=(sync --frozen --quiet)
+  local extra args=(sync --frozen --quiet --compile-bytecode)
   # Keep a working interpreter: a different one would rebuild the environment from nothing.
   if [ -x .venv/bin/python ] && new_enough .venv/bin/python; then args+=(--python .venv/bin/python)
   else args+=(--python "$(command -v "$PYTHON")"); fi

@@ -150,3 +150,17 @@ def test_best_bid_and_offer_carry_each_side_forward(rows: list[Quote]) -> None:
     made = derive(QUOTES, BBO, pl.DataFrame(rows, schema, orient="row"))
     assert made.rows() == slow_bbo(rows)
     assert made.columns == [one.name for one in derived_columns(QUOTES, BBO)]
+
+
+def test_a_volume_beyond_64_bits_is_null_and_its_vwap_exact() -> None:
+    most = (1 << 63) - 1
+    rows = pl.DataFrame([(0, 0, "A", 10**PRICE.scale, most), (1, 0, "A", 10**PRICE.scale, most)], SCHEMA, orient="row")
+    made = derive(TRADES, Derivation("b", "bars", {"interval_seconds": 60}), rows)
+    assert made.select("volume", "vwap", "trades").rows() == [(None, 1.0, 2)]
+
+
+def test_the_bar_of_the_first_instant_of_64_bits_does_not_wrap_to_the_last() -> None:
+    first = -(1 << 63)
+    rows = pl.DataFrame([(first, 0, "A", 1, 1)], SCHEMA, orient="row")
+    made = derive(TRADES, Derivation("b", "bars", {"interval_seconds": 60}), rows)
+    assert made["bar_start"].to_list() == [first]

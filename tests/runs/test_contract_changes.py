@@ -8,6 +8,7 @@ import pytest
 
 from tapehouse.runs.replay import replay
 from tapehouse.runs.result import Status
+from tapehouse.runs.retention import apply_retention
 
 from .conftest import NewLake
 from .support import HEADER, replaced, trade, write_csv
@@ -52,4 +53,13 @@ def test_rows_replayed_under_a_wider_contract_verify(new_lake: NewLake, tmp_path
     bench.run(wide(tmp_path / "b.csv", 5_000), contract=later)
     relaxed = replaced(tmp_path, "v3.yaml", {'max: "20%"': 'max: "900%"', "version: 1.0.0": "version: 1.2.0"})
     assert replay(relaxed, lake=bench.lake, references=bench.references).proof.counts["curated"] == 1
+    bench.clean()
+
+
+def test_rows_expired_under_a_wider_contract_verify(new_lake: NewLake, tmp_path: Path) -> None:
+    bench = new_lake(made=replaced(tmp_path, "v1.yaml", {}))
+    bench.run(write_csv(tmp_path / "a.csv", [trade("15:00:00", n, day="2010-03-08") for n in range(20)]))
+    later = replaced(tmp_path, "v2.yaml", WIDER)
+    bench.run(wide(tmp_path / "b.csv", 5_000), contract=later)
+    assert apply_retention(bench.lake, later).expired == ("2010-03-08-15",)
     bench.clean()

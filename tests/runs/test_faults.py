@@ -6,6 +6,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -37,16 +38,18 @@ def started(bench: Bench, file: Path) -> subprocess.Popen[str]:
 
 
 def kill_at_random(bench: Bench, other: Bench, files: tuple[Path, ...], *, seed: int) -> None:
-    """Each file is run in a process that is killed somewhere, then run again; beside it a lake where nothing happens."""
-    chance = random.Random(seed)
-    before = time.monotonic()
-    process = started(bench, files[0])
-    out, errors = process.communicate(timeout=100)
-    seconds = time.monotonic() - before
-    assert out == "published\n", errors
-    other.run(files[0])
+    """Each file is run in a process that is killed somewhere, then run again; beside it, a lake left in peace."""
+    chance, seconds = random.Random(seed), 0.0
+    for file in files[:2]:
+        process = started(bench, file)
+        before = time.monotonic()
+        assert process.stdout is not None
+        assert process.stdout.readline() == "published\n"
+        seconds = time.monotonic() - before
+        process.communicate(timeout=100)
+        other.run(file)
     killed = 0
-    for file in files[1:]:
+    for file in files[2:]:
         process = started(bench, file)
         time.sleep(chance.uniform(0, seconds))
         process.kill()
@@ -59,9 +62,10 @@ def kill_at_random(bench: Bench, other: Bench, files: tuple[Path, ...], *, seed:
         report = verify(bench.lake)
         assert report.ok, str(report)
         assert report.batches in (taken.batches, taken.batches + 1)
-        seconds = seconds * 0.9 + 0.1 * max(again.seconds, seconds / 2)
+        # A machine that was busy when the run was timed would let all later ones end before they are killed.
+        seconds *= 1.1 if process.returncode == -signal.SIGKILL else 0.8
         other.run(file)
-    assert killed >= len(files) * 0.5
+    assert killed >= (len(files) - 2) // 2
     assert report.batches == len(files)
     bench.clean()
     same(bench.content(), other.content())
@@ -72,15 +76,47 @@ def kill_at_random(bench: Bench, other: Bench, files: tuple[Path, ...], *, seed:
 
 
 def test_killed_at_six_random_moments(bench: Bench, new_lake: NewLake, tmp_path: Path) -> None:
-    made = generate_trades(tmp_path / "in", rows=2_100, seed=7, files=7, symbols=12)
+    made = generate_trades(tmp_path / "in", rows=2_400, seed=7, files=8, symbols=12)
     kill_at_random(bench, new_lake("other"), made.files, seed=1)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1_800)
 def test_killed_at_fifty_random_moments(bench: Bench, new_lake: NewLake, tmp_path: Path) -> None:
-    made = generate_trades(tmp_path / "in", rows=51_000, seed=7, files=51, symbols=12)
+    made = generate_trades(tmp_path / "in", rows=52_000, seed=7, files=52, symbols=12)
     kill_at_random(bench, new_lake("other"), made.files, seed=2)
+
+
+HALF_A_COMMIT = """
+import os, signal, sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("PRAGMA cache_size=1")
+db.execute("PRAGMA cache_spill=1")
+db.execute("BEGIN IMMEDIATE")
+db.execute("UPDATE iceberg_tables SET metadata_location = 'nowhere'")
+db.execute("CREATE TABLE filler (x)")
+db.executemany("INSERT INTO filler VALUES (?)", [("x" * 4000,) for _ in range(200)])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("first", ["reader", "writer", "verify"])
+def test_killed_within_a_commit_of_the_catalogue(bench: Bench, tape: Generated, first: str) -> None:
+    """The file is half changed and its old pages lie beside it: neither readers nor writers may be stopped by that."""
+    bench.run(tape.files[0])
+    before = bench.content()
+    path = bench.lake.root / "catalog.db"
+    command = [sys.executable, "-c", HALF_A_COMMIT, str(path)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert path.with_name("catalog.db-journal").stat().st_size > 0
+    if first == "reader":
+        same(Bench(Lake.open(bench.lake.root, read_only=True), bench.contract).content(), before)
+    elif first == "verify":
+        assert verify(Lake.open(bench.lake.root, read_only=True)).ok
+    fresh = Bench(Lake.open(bench.lake.root), bench.contract, bench.references)
+    assert fresh.run(tape.files[1]).status == Status.PUBLISHED
+    assert fresh.batches().height == 2
+    fresh.clean()
 
 
 def fill(folder: Path, *, leave: int) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -15,6 +16,9 @@ from tapehouse.cli.shell import DEBUG, Shell
 from tapehouse.cli.synthetic import generate, score
 from tapehouse.cli.verify import verify
 from tapehouse.cli.watch import watch
+
+# NumPy's linear algebra is not used; its threads would only spin while they wait. Read when NumPy is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # Help is plain text: Rich would make `--help` three times as slow.
 app = typer.Typer(

@@ -152,7 +152,9 @@ _NEEDED_ROLES = {
 _RESERVED_TABLES = ("curated", "quarantine", "duplicates")
 
 
-def build_derived(draft: Draft, custom: Customs, columns: Mapping[str, Column]) -> tuple[Derivation, ...]:
+def build_derived(
+    draft: Draft, custom: Customs, columns: Mapping[str, Column], partitioning: Partitioning
+) -> tuple[Derivation, ...]:
     """Derived tables; each needs the roles it is computed from."""
     found = custom.get("tapehouse.derived")
     built: list[Derivation] = []
@@ -169,8 +171,22 @@ def build_derived(draft: Draft, custom: Customs, columns: Mapping[str, Column]) 
                 path, f"{kind} need columns with the roles {wanted}", value=kind, guess="add tapehouse.role to them"
             )
         params = {"interval_seconds": entry.get("intervalSeconds", 60)} if kind == "bars" else {}
+        _check_interval(draft, params, (*path, "intervalSeconds"), partitioning.by)
         built.append(Derivation(name, kind, params))
     return tuple(built)
+
+
+def _check_interval(draft: Draft, params: Mapping[str, int], path: Path, by: str) -> None:
+    """A bar is computed from one partition, so none may reach into the next."""
+    span, seconds = (3_600 if by == "hour" else 86_400), params.get("interval_seconds", 1)
+    if seconds < 1 or span % seconds:
+        draft.problem(
+            path,
+            f"bars of {seconds} s do not fit into partitions by {by}",
+            value=seconds,
+            allowed=f"a divisor of {span}",
+            guess="partition by day" if by == "hour" and 86_400 % max(seconds, 1) == 0 else "",
+        )
 
 
 def build_filter(draft: Draft, custom: Customs, scope: RuleScope) -> Expr | None:

@@ -31,6 +31,7 @@ MAX_BYTES = 4 << 20
 """Size of a contract file; larger ones are no contracts."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
+_HOUSE = "tapehouse"
 _VERSION = re.compile(r"\d+\.\d+\.\d+([-+][0-9A-Za-z.-]+)?")
 
 
@@ -107,6 +108,7 @@ def _build(draft: Draft, content: str, kinds: Mapping[str, RuleKind] | None) -> 
     scope = RuleScope(columns, calendars, references)
     rules = RuleBuilder(draft, scope, _kinds() if kinds is None else kinds, feed.format).build(table, path)
     levels = dataset.build_service_levels(draft)
+    partitioning = dataset.build_partitioning(draft, table_custom, columns)
     budget = custom.get("tapehouse.budget")
     contract = Contract(
         id=str(data.get("id", "")),
@@ -119,8 +121,8 @@ def _build(draft: Draft, content: str, kinds: Mapping[str, RuleKind] | None) -> 
         batch_rules=rules.batches,
         feed=feed,
         key=dataset.build_key(draft, table_custom, table, path, columns),
-        partitioning=dataset.build_partitioning(draft, table_custom, columns),
-        derived=dataset.build_derived(draft, table_custom, columns),
+        partitioning=partitioning,
+        derived=dataset.build_derived(draft, table_custom, columns, partitioning),
         calendars=calendars,
         references=references,
         filter=dataset.build_filter(draft, table_custom, scope),
@@ -153,6 +155,8 @@ def _check_identity(draft: Draft, data: dict[str, Any]) -> None:
         allowed = "letters, digits, - and _, first a letter, at most 63"
         guess = f"write {re.sub(r'[^A-Za-z0-9_-]+', '-', name).strip('-').lower()}"
         draft.problem(("name",), f"name {name!r}", value=name, allowed=allowed, guess=guess)
+    elif name is not None and name.lower() == _HOUSE:
+        draft.problem(("name",), f"name {name!r}", value=name, allowed="any but the namespace of the lake's own tables")
     version = text(data, "version")
     if version is not None and not _VERSION.fullmatch(version):
         allowed = "three numbers: major.minor.patch, e.g. 1.0.0"

@@ -62,7 +62,7 @@ def _bars(contract: Contract, derivation: Derivation, curated: pl.DataFrame) -> 
     """Open, high, low, close, volume, VWAP and trade count per symbol and interval, of trades with price and size.
 
     `bar_start` is the start of the half-open interval in ns UTC. VWAP is sum(price * size) / sum(size), with both sums
-    exact integers and one rounding at the division.
+    exact integers and one rounding at the division. A volume beyond 64 bits is null.
     """
     columns = _bar_columns(contract)
     time, symbol, price, size = (
@@ -72,14 +72,16 @@ def _bars(contract: Contract, derivation: Derivation, curated: pl.DataFrame) -> 
     rows = sort_rows(curated.drop_nulls([time, symbol, price, size]), [symbol, time])
     if rows.height == 0:
         return _schema(columns).to_frame()
-    starts = (rows.get_column(time) // interval * interval).to_numpy()
+    times = rows.get_column(time).to_numpy()
+    starts = times // interval * interval
+    starts = np.where(starts > times, np.iinfo(np.int64).min, starts)  # the first bar of all begins before 64 bits do
     change = (starts[1:] != starts[:-1]) | (rows.get_column(symbol) != rows.get_column(symbol).shift(1)).fill_null(
         value=True
     ).to_numpy()[1:]
     first = np.concatenate(([0], np.flatnonzero(change) + 1))
     last = np.append(first[1:], rows.height) - 1
     prices, sizes = rows.get_column(price).to_numpy(), rows.get_column(size).to_numpy()
-    volume = np.add.reduceat(sizes, first)
+    volume = _volumes(sizes, first)
     scale = 10 ** (contract.column(price).scale)
     return pl.DataFrame(
         [
@@ -89,18 +91,25 @@ def _bars(contract: Contract, derivation: Derivation, curated: pl.DataFrame) -> 
             pl.Series("high", np.maximum.reduceat(prices, first)),
             pl.Series("low", np.minimum.reduceat(prices, first)),
             pl.Series("close", prices[last]),
-            pl.Series("volume", volume),
+            pl.Series("volume", [one if abs(one) < 1 << 63 else None for one in volume], dtype=pl.Int64),
             pl.Series("vwap", _vwap(prices, sizes, first, volume, scale)),
             pl.Series("trades", last - first + 1),
         ]
     ).cast(_schema(columns))
 
 
-def _vwap(prices: Int64s, sizes: Int64s, first: Int64s, volume: Int64s, scale: int) -> list[float | None]:
+def _volumes(sizes: Int64s, first: Int64s) -> list[int]:
+    """Sum of sizes per bar, exact although it may exceed 64 bits."""
+    wide = np.abs(sizes.astype(np.float64)).sum() >= 1 << 62
+    volumes: list[int] = np.add.reduceat(sizes.astype(object) if wide else sizes, first).tolist()
+    return volumes
+
+
+def _vwap(prices: Int64s, sizes: Int64s, first: Int64s, volume: list[int], scale: int) -> list[float | None]:
     """Exact notional per bar over exact volume, rounded once."""
     return [
         total / (shares * scale) if shares else None
-        for total, shares in zip(_notionals(prices, sizes, first), volume.tolist(), strict=True)
+        for total, shares in zip(_notionals(prices, sizes, first), volume, strict=True)
     ]
 
 

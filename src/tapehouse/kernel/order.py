@@ -65,7 +65,8 @@ def sort_rows(frame: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     order = packed_order([frame.get_column(name) for name in by])
     if order is None:
         return frame.sort(by, maintain_order=True, nulls_last=False)
-    return frame.select(pl.all().gather(pl.Series(order))) if len(order) else frame
+    # Positions of the width Polars uses itself: wider ones it would convert and check once per column.
+    return frame.select(pl.all().gather(pl.Series(order.astype(np.uint32)))) if len(order) else frame
 
 
 def stored_order(contract: Contract, rows: pl.DataFrame) -> pl.DataFrame:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from tapehouse.errors import LakeError
 from tapehouse.lake import disk, journal, spill
+from tapehouse.lake.catalogue_file import connect
 from tapehouse.lake.raw import RawStore
 from tapehouse.lake.spec import TableSpec, check_run_id, data_file, written_by
 
@@ -192,7 +193,7 @@ class Lake:
             return []
         with (
             disk.guarded("reading the catalogue", path),
-            closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db,
+            closing(connect(path, read_only=True)) as db,
         ):
             try:
                 rows = db.execute(

@@ -28,6 +28,7 @@ from tapehouse.runs.checks import BatchChecks, check_batches
 from tapehouse.runs.collect import Collected, collect, leaving_rows
 from tapehouse.runs.context import Clock, Progress, new_run_id
 from tapehouse.runs.contracts import keep_contract
+from tapehouse.runs.fit import check_fit
 from tapehouse.runs.keys import Duplicates, find_duplicates
 from tapehouse.runs.proof import Proof
 from tapehouse.runs.publication import Settled, publish_run, record_stopped
@@ -79,12 +80,14 @@ def execute(
     clock = Clock()
     loaded = References.load(contract, references, base=Path(contract.source).parent)
     judge = Judge(contract, loaded)
+    check_fit(lake, contract)
     keep_contract(lake, contract)
     this = _Run(contract, lake, intake, loaded.versions(), progress, new_run_id(clock.started), clock)
     with lake.staging(this.run_id) as folder:
         collected = collect(contract, judge, intake.sources, folder, progress, intake.only)
         with lake.lock(waiting=lambda: progress.stage("wait")):
             recover(lake)
+            check_fit(lake, contract)  # another run may have made the tables meanwhile
             _drop_published(this, collected)
             if not collected.totals:
                 return _nothing(this)

@@ -8,13 +8,15 @@ from pathlib import Path
 import polars as pl
 
 from tapehouse.contracts.model import Contract
+from tapehouse.errors import ContractError
 from tapehouse.kernel.timestamps import NS_PER_DAY
 from tapehouse.lake.home import Lake
 from tapehouse.lake.read import read_curated
 from tapehouse.lake.spec import TableSpec
 from tapehouse.lake.table import File
-from tapehouse.runs.read import read_files
-from tapehouse.runs.tables import curated_spec, namespace
+from tapehouse.runs.contracts import contract_of
+from tapehouse.runs.read import house_table, read_files
+from tapehouse.runs.tables import RUNS, curated_spec, derived_spec, namespace
 
 
 class PublishedRows:
@@ -61,6 +63,22 @@ class PublishedRows:
             if pl.read_parquet(file.path, columns=["_batch"]).to_series().is_in(list(self._replaced)).any()
         )
 
+    @cached_property
+    def underived(self) -> frozenset[str]:
+        """Labels of the partitions whose derived rows are not what the contract asks for: all, when the latest run went
+        by a contract with other derived tables or columns; else none.
+        """
+        files = self._files("curated") if self._contract.derived else []
+        if not files:
+            return frozenset()
+        runs = house_table(self._lake, RUNS).filter(contract=self._contract.name, status="published")
+        latest = runs.sort("started_at", "run_id").get_column("contract_digest").to_list()[-1:]
+        if latest == [self._contract.digest]:
+            return frozenset()
+        if latest and _derivations(self._lake, latest[0]) == _derivations_of(self._contract):
+            return frozenset()
+        return frozenset(file.partition.label for file in files)
+
     def keys_near(self, first_ns: int, last_ns: int) -> pl.DataFrame | None:
         """Key, order and identity columns of published rows within the key's window of an event-time span (ns)."""
         key = self._contract.key
@@ -72,3 +90,18 @@ class PublishedRows:
         since, until = (first_ns - reach) // 1000, (last_ns + reach) // 1000 + 1
         rows = read_curated(table, list(names), since_us=since, until_us=until)
         return self._without_replaced(rows) if rows.height else None
+
+
+def _derivations(lake: Lake, digest: str) -> list[tuple[object, ...]] | None:
+    """Those of a kept contract; None where it is not kept, or no longer a contract (a rule's plug-in is gone)."""
+    try:
+        contract = contract_of(lake, digest)
+    except ContractError:
+        return None
+    return None if contract is None else _derivations_of(contract)
+
+
+def _derivations_of(contract: Contract) -> list[tuple[object, ...]]:
+    """All that decides what the derived tables hold, given the curated rows."""
+    roles = [(column.name, column.role) for column in contract.columns if column.role is not None]
+    return [(one, derived_spec(contract, one).schema, contract.partitioning.sort, roles) for one in contract.derived]

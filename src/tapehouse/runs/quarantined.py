@@ -19,7 +19,7 @@ from tapehouse.runs.accounts import accounts
 from tapehouse.runs.context import new_run_id
 from tapehouse.runs.read import house_table
 from tapehouse.runs.records import mark_rows
-from tapehouse.runs.tables import MARKS, namespace_of
+from tapehouse.runs.tables import MARKS, QUARANTINE_SCHEMA, namespace_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,8 +63,7 @@ def quarantined(lake: Lake, contract: str, *, every: bool = False) -> pl.LazyFra
         names = ", ".join(sorted({account.contract for account in accounts(lake)}))
         raise UsageError(f"the lake holds no batches of contract {contract!r}", fix=f"it holds: {names or 'none'}")
     if table is None:
-        reasons = pl.List(pl.Struct({"code": pl.String}))
-        return pl.LazyFrame(schema={"_batch": pl.String, "_row": pl.Int64, "reasons": reasons, "mark": pl.String})
+        return pl.LazyFrame(schema={**pl.Schema(QUARANTINE_SCHEMA), "mark": pl.String(), "why": pl.String()})
     runs = [(account.digest, run_id) for account in known for run_id in account.run_ids]
     valid = pl.LazyFrame(runs, schema={"_batch": pl.String, "_run_id": pl.String}, orient="row")
     # Run ids sort by time: a mark older than the batch's latest full run was made on rows that run superseded.

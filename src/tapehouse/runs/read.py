@@ -20,7 +20,7 @@ def house_table(lake: Lake, spec: TableSpec) -> pl.DataFrame:
 
 
 def read_files(files: Sequence[Path], schema: pa.Schema) -> pl.DataFrame:
-    """Rows of data files of one table in the kernel's forms (decimals as scaled Int64); a column a file lacks is null."""
+    """Rows of data files of one table, decimals as scaled Int64 as in the kernel; a column a file lacks is null."""
     types = pl.Schema(schema)
     if not files:
         return canonical(pl.DataFrame(schema=types))

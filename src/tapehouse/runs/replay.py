@@ -12,12 +12,14 @@ from tapehouse.contracts.model import Contract
 from tapehouse.errors import UsageError
 from tapehouse.feeds.base import BatchSource
 from tapehouse.lake.home import Lake
+from tapehouse.lake.read import scan
 from tapehouse.runs.accounts import BatchAccount, accounts
 from tapehouse.runs.batches import batches_of
 from tapehouse.runs.context import Progress, Silence
 from tapehouse.runs.execute import Intake, execute
 from tapehouse.runs.quarantined import quarantined, select
 from tapehouse.runs.result import RunResult
+from tapehouse.runs.tables import namespace
 
 
 def replay(
@@ -65,9 +67,10 @@ def backfill(
 ) -> RunResult:
     """Judge whole landed batches again under `contract` and replace what they gave before, in one run.
 
-    All batches of the contract's name unless `batches` (digest prefixes) or a span of event time [since, until)
-    restricts them. Rows of other batches in the touched partitions are kept as they are. Raises UsageError when
-    nothing is selected.
+    All batches of the contract's name unless `batches` (digest prefixes) or a span of event time [since, until), with
+    time zone, restricts them; batches with records that were dropped as copies of theirs are judged again too, as the
+    copy may be all that is left. Rows of other batches in the touched partitions are kept as they are. Raises
+    UsageError when nothing is selected.
     """
     chosen = _chosen(lake, contract, batches, since, until)
     if not chosen:
@@ -91,13 +94,33 @@ def _source(lake: Lake, account: BatchAccount) -> BatchSource:
 def _chosen(
     lake: Lake, contract: Contract, prefixes: Sequence[str], since: dt.datetime | None, until: dt.datetime | None
 ) -> list[BatchAccount]:
+    for moment in (since, until):
+        if moment is not None and (not isinstance(moment, dt.datetime) or moment.tzinfo is None):
+            raise UsageError(f"{moment!r} is no time with a zone", fix="give a datetime with tzinfo, such as UTC")
     spans = batches_of(lake, contract.name).unique("digest", keep="last")
     if since is not None:
         spans = spans.filter(pl.col("last_event") >= since)
     if until is not None:
         spans = spans.filter(pl.col("first_event") < until)
     digests = set(_starting(spans.get_column("digest"), prefixes))
-    return [account for account in accounts(lake, contract.name) if account.digest in digests]
+    known = list(accounts(lake, contract.name))
+    digests = _with_copies(lake, contract, known, digests)
+    return [account for account in known if account.digest in digests]
+
+
+def _with_copies(lake: Lake, contract: Contract, known: Sequence[BatchAccount], digests: set[str]) -> set[str]:
+    """`digests` and, step by step, those of batches with a record that was dropped for one of theirs."""
+    table = lake.table(namespace(contract), "duplicates")
+    if table is None:
+        return digests
+    counted = {(account.digest, run_id) for account in known for run_id in account.run_ids}
+    pairs = scan(table).select("_kept_batch", "_batch", "_run_id").unique().collect().rows()
+    copies = [(kept, batch) for kept, batch, run_id in pairs if (batch, run_id) in counted]
+    whole, before = set(digests), 0
+    while len(whole) > before:
+        before = len(whole)
+        whole |= {batch for kept, batch in copies if kept in whole}
+    return whole
 
 
 def _starting(digests: Iterable[str], prefixes: Sequence[str]) -> list[str]:

@@ -26,9 +26,11 @@ from tapehouse.lake.table import File
 from tapehouse.runs.accounts import BatchAccount, accounts
 from tapehouse.runs.batches import batches_of
 from tapehouse.runs.context import new_run_id
+from tapehouse.runs.contracts import contract_of
+from tapehouse.runs.judged import judged_rows, run_contracts
 from tapehouse.runs.proof import tally_dict
 from tapehouse.runs.quarantined import quarantined
-from tapehouse.runs.read import house_table, read_files
+from tapehouse.runs.read import house_table
 from tapehouse.runs.records import rows_of
 from tapehouse.runs.tables import EXPIRED, LINEAGE, curated_spec, derived_spec, namespace
 
@@ -66,7 +68,7 @@ def apply_retention(lake: Lake, contract: Contract, *, now: dt.datetime | None =
         protected = _protected(lake, contract) if known else frozenset[str]()
         old = _old_partitions(lake, contract, moment)
         gone = {label: files for label, files in old.items() if label not in protected}
-        removed = _tallies(contract, gone)
+        removed = _tallies(lake, contract, gone)
         raw = _old_batches(lake, contract, known, moment)
         books = _books(contract, run_id, moment, removed, raw)
         lineage, dropped = _lineage(lake, run_id, moment)
@@ -108,17 +110,24 @@ def _protected(lake: Lake, contract: Contract) -> frozenset[str]:
     return frozenset(partition_label(contract.partitioning.by, int(value)) for value in ids)
 
 
-def _tallies(contract: Contract, gone: Mapping[str, Iterable[File]]) -> dict[str, dict[str, Tally]]:
-    """What each partition holds, by batch digest."""
+def _tallies(lake: Lake, contract: Contract, gone: Mapping[str, Iterable[File]]) -> dict[str, dict[str, Tally]]:
+    """What each partition holds, by batch digest, as the proofs counted it."""
+    runs = run_contracts(lake, contract.name)
+
+    def known(digest: str) -> Contract:
+        return contract_of(lake, digest) or contract
+
     out: dict[str, dict[str, Tally]] = {}
     for label, files in gone.items():
-        rows = read_files([file.path for file in files], curated_spec(contract).schema)
-        digests = rows.get_column("_batch").cast(pl.String)
-        names = digests.unique(maintain_order=True).to_list()
-        ordinals = digests.replace_strict({name: index for index, name in enumerate(names)}, return_dtype=pl.UInt32)
-        salts = np.array([batch_salt(name) for name in names], np.uint64)
-        found = tally_by_batch(rows.with_columns(ordinals.alias("_batch")), contract.columns, salts)
-        out[label] = {names[index]: tally for index, tally in found.items()}
+        held = out.setdefault(label, {})
+        for made, rows in (part for file in files for part in judged_rows(file.path, runs, known, contract.digest)):
+            digests = rows.get_column("_batch").cast(pl.String)
+            names = digests.unique(maintain_order=True).to_list()
+            numbers = {name: index for index, name in enumerate(names)}
+            ordinals = digests.replace_strict(numbers, return_dtype=pl.UInt32).alias("_batch")
+            salts = np.array([batch_salt(name) for name in names], np.uint64)
+            for index, tally in tally_by_batch(rows.with_columns(ordinals), made.columns, salts).items():
+                held[names[index]] = held.get(names[index], Tally()) + tally
     return out
 
 

@@ -44,8 +44,8 @@ class Stage:
 
     def add(self, piece: Piece) -> None:
         """Keep a piece; once `memory_bytes` are held, further pieces go to disk as uncompressed Arrow files."""
-        assert isinstance(piece.held, pl.DataFrame)
-        size = int(piece.held.estimated_size())
+        frame = piece.frame()
+        size = int(frame.estimated_size())
         with self._lock:
             spill = self._in_memory + size > self._memory_bytes
             if spill:
@@ -55,7 +55,7 @@ class Stage:
                 self._in_memory += size
         if spill:
             self._folder.mkdir(parents=True, exist_ok=True)
-            piece.held.write_ipc(self._folder / name)
+            frame.write_ipc(self._folder / name)
             piece.held = self._folder / name
         with self._lock:
             self._pieces.setdefault(piece.partition, []).append(piece)

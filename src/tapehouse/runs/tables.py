@@ -12,6 +12,8 @@ from tapehouse.kernel.derive import derived_columns
 from tapehouse.lake.spec import TableSpec
 
 HOUSE = "tapehouse"
+# Table property: name of the contract that the table belongs to.
+OWNER = "tapehouse.contract"
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 REASON = pa.struct(
     [
@@ -66,7 +68,7 @@ def curated_spec(contract: Contract) -> TableSpec:
         pa.schema([*_fields(contract.columns), *meta]),
         (contract.partitioning.by, "_event_time"),
         contract.partitioning.sort,
-        {"tapehouse.contract": contract.name, "comment": contract.description},
+        {OWNER: contract.name, "comment": contract.description},
     )
 
 
@@ -75,28 +77,32 @@ def derived_spec(contract: Contract, derivation: Derivation) -> TableSpec:
     columns = derived_columns(contract, derivation)
     schema = pa.schema([*_fields(columns), pa.field("_event_time", TIMESTAMP), pa.field("_knowledge_time", TIMESTAMP)])
     time = (contract.partitioning.by, "_event_time")
-    return TableSpec(namespace(contract), derivation.name, schema, time, (), {"tapehouse.contract": contract.name})
+    return TableSpec(namespace(contract), derivation.name, schema, time, (), {OWNER: contract.name})
+
+
+QUARANTINE_SCHEMA = pa.schema(
+    [
+        pa.field("_batch", pa.string()),
+        pa.field("_row", pa.int64()),
+        pa.field("_offset", pa.int64()),
+        pa.field("_length", pa.int64()),
+        pa.field("_raw", pa.binary()),
+        pa.field("_event_time", TIMESTAMP),
+        pa.field("reasons", pa.list_(REASON)),
+        pa.field("origin", pa.string()),
+        pa.field("contract_version", pa.string()),
+        pa.field("contract_digest", pa.string()),
+        pa.field("_run_id", pa.string()),
+        pa.field("_knowledge_time", TIMESTAMP),
+    ]
+)
 
 
 def quarantine_spec(contract: Contract) -> TableSpec:
     """Rejected records with their bytes and every reason (I5)."""
-    schema = pa.schema(
-        [
-            pa.field("_batch", pa.string()),
-            pa.field("_row", pa.int64()),
-            pa.field("_offset", pa.int64()),
-            pa.field("_length", pa.int64()),
-            pa.field("_raw", pa.binary()),
-            pa.field("_event_time", TIMESTAMP),
-            pa.field("reasons", pa.list_(REASON)),
-            pa.field("origin", pa.string()),
-            pa.field("contract_version", pa.string()),
-            pa.field("contract_digest", pa.string()),
-            pa.field("_run_id", pa.string()),
-            pa.field("_knowledge_time", TIMESTAMP),
-        ]
+    return TableSpec(
+        namespace(contract), "quarantine", QUARANTINE_SCHEMA, ("day", "_knowledge_time"), (), {OWNER: contract.name}
     )
-    return TableSpec(namespace(contract), "quarantine", schema, ("day", "_knowledge_time"), (), {})
 
 
 def duplicates_spec(contract: Contract) -> TableSpec:
@@ -112,7 +118,7 @@ def duplicates_spec(contract: Contract) -> TableSpec:
             pa.field("_knowledge_time", TIMESTAMP),
         ]
     )
-    return TableSpec(namespace(contract), "duplicates", schema, ("day", "_knowledge_time"), (), {})
+    return TableSpec(namespace(contract), "duplicates", schema, ("day", "_knowledge_time"), (), {OWNER: contract.name})
 
 
 def _house(name: str, *fields: tuple[str, pa.DataType]) -> TableSpec:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
 from tapehouse.contracts.model import Contract, Derivation
+from tapehouse.errors import UsageError
 from tapehouse.feeds.base import BatchSource
 from tapehouse.kernel.derive import derive, derived_columns
 from tapehouse.kernel.fingerprint import Tally, batch_salt, tally_by_batch
@@ -21,10 +22,12 @@ from tapehouse.runs.accounts import BatchAccount, accounts
 from tapehouse.runs.context import Progress, Silence
 from tapehouse.runs.contracts import contract_of
 from tapehouse.runs.findings import Finding, VerifyReport
+from tapehouse.runs.judged import judged_rows, run_contracts
 from tapehouse.runs.landed import TEXTS, read_again, text_hashes
-from tapehouse.runs.read import canonical, house_table, read_files
-from tapehouse.runs.tables import RUNS, curated_spec, derived_spec, namespace_of
+from tapehouse.runs.read import canonical, read_files
+from tapehouse.runs.tables import curated_spec, derived_spec, namespace_of
 
+_T = TypeVar("_T")
 __all__ = ["Finding", "VerifyReport", "verify"]
 
 
@@ -37,11 +40,17 @@ def verify(
     sums, as its runs proved; quarantine and duplicates hold the records that the proofs count; no record is in two
     places, and together they are all records of the batch. `deep` also reads the landed bytes again, counts and
     fingerprints every record anew, compares texts and quarantined bytes with them, and recomputes derived tables.
+    Raises UsageError when the lake holds nothing of the contract named.
     """
     report, watch = VerifyReport(), progress if progress is not None else Silence()
     by_contract: dict[str, list[BatchAccount]] = {}
     for account in accounts(lake, contract):
         by_contract.setdefault(account.contract, []).append(account)
+    if contract is not None and not by_contract:
+        known = sorted({account.contract for account in accounts(lake)})
+        raise UsageError(
+            f"no batch of a contract called {contract!r} was published", fix=f"known: {', '.join(known) or 'none'}"
+        )
     for name, group in by_contract.items():
         watch.stage(f"verify {name}")
         _Verification(lake, name, group, report, watch).run(deep=deep)
@@ -124,8 +133,8 @@ class _Verification:
         """Data files of a table that hold rows of a batch."""
         return [file for file in self._files(name) if digest in self._batches_in.get(file.path, ())]
 
-    def _read(self, file: File, read: Callable[[Path], pl.DataFrame]) -> pl.DataFrame | None:
-        """Rows of a data file; None, found once, where it is gone or damaged."""
+    def _read(self, file: File, read: Callable[[Path], _T]) -> _T | None:
+        """What `read` gives of a data file; None, found once, where it is gone or damaged."""
         if file.path in self._unreadable:
             return None
         try:
@@ -165,7 +174,7 @@ class _Verification:
         numbers = {digest: index for index, digest in enumerate(digests)}
         seen = dict[int, Tally]()
         for file in self._files("curated"):
-            for contract, rows in self._judged_rows(file):
+            for contract, rows in self._read(file, self._judged) or ():
                 ordinals = (
                     pl.col("_batch").cast(pl.String).replace_strict(numbers, default=None, return_dtype=pl.UInt32)
                 )
@@ -187,22 +196,8 @@ class _Verification:
                     f"proved {wanted.fingerprint:016x} sums {dict(wanted.sums)}",
                 )
 
-    def _judged_rows(self, file: File) -> Iterator[tuple[Contract, pl.DataFrame]]:
-        """Curated rows of a file with the contract they were judged under: a fingerprint covers the columns which that
-        had. Runs are told by their knowledge time.
-        """
-        times = self._read(file, partial(pl.read_parquet, columns=["_knowledge_time"]))
-        if times is None:
-            return
-        found = times.unique().join(self._runs, on="_knowledge_time", how="left")
-        named = found.with_columns(pl.col("contract_digest").fill_null(self._latest))
-        for (digest,), group in named.group_by("contract_digest"):
-            contract = self._contract(str(digest))
-            if contract is not None:
-                schema = curated_spec(contract).schema
-                rows = self._read(file, partial(_rows_of, schema))
-                if rows is not None:
-                    yield contract, rows.join(group, on="_knowledge_time", how="semi")
+    def _judged(self, path: Path) -> list[tuple[Contract, pl.DataFrame]]:
+        return list(judged_rows(path, self._runs, self._contract, self._latest))
 
     @property
     def _latest(self) -> str:
@@ -211,9 +206,7 @@ class _Verification:
 
     @cached_property
     def _runs(self) -> pl.DataFrame:
-        """Contract of each run, by its knowledge time."""
-        mine = house_table(self._lake, RUNS).filter(pl.col("contract") == self._name)
-        return mine.select(pl.col("started_at").alias("_knowledge_time"), "contract_digest").unique("_knowledge_time")
+        return run_contracts(self._lake, self._name)
 
     def _check_landed(self, account: BatchAccount) -> None:
         """Read the landed bytes again: every record counted and fingerprinted anew."""
@@ -280,10 +273,6 @@ class _Verification:
         fresh = canonical(derive(contract, derivation, stored_order(contract, whole)).select(names))
         if not pl.concat([read_files([], target), *kept]).select(names).sort(names).equals(fresh.sort(names)):
             self._found(f"{derivation.name} {label}", "differs from what its curated rows give")
-
-
-def _rows_of(schema: pa.Schema, path: Path) -> pl.DataFrame:
-    return read_files([path], schema)
 
 
 def _by_partition(files: Iterable[File]) -> Mapping[str, list[File]]:

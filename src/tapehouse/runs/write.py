@@ -70,7 +70,7 @@ def write_partitions(job: WriteJob, stage: Stage) -> Written:
     out = Written()
     by = job.contract.partitioning.by
     partitions = {partition_label(by, value): value for value in stage.partitions}
-    labels = sorted({*partitions, *job.published.rewritten})
+    labels = sorted({*partitions, *job.published.rewritten, *job.published.underived})
     with ThreadPoolExecutor(WRITERS, thread_name_prefix="write") as pool:
         for written, dropped in pool.map(
             lambda label: _write_partition(job, stage, label, partitions.get(label)), labels

@@ -26,6 +26,7 @@ from pyiceberg.typedef import EMPTY_DICT, Identifier, Properties
 
 from tapehouse.errors import LakeError
 from tapehouse.lake import disk
+from tapehouse.lake.catalogue_file import connect
 
 NAME = "tapehouse"
 _FILE_IO = "tapehouse.lake.iceberg.fileio.DurableFileIO"
@@ -67,7 +68,7 @@ class SqliteCatalog(MetastoreCatalog):
 
     def __init__(self, path: Path, warehouse: Path, *, read_only: bool) -> None:
         super().__init__(NAME, **{"warehouse": str(warehouse), "py-io-impl": _FILE_IO})
-        self._uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+        self._path, self._read_only = path, read_only
 
     def prepare(self) -> None:
         """Make the catalogue's tables where they are absent."""
@@ -79,7 +80,7 @@ class SqliteCatalog(MetastoreCatalog):
         """One transaction. A connection of its own each time: one made while the disk was read-only would stay so, and
         none survives a fork. A swap of a table's pointer must survive power loss, and readers must not make it fail.
         """
-        with closing(sqlite3.connect(self._uri, uri=True, timeout=30)) as connection:
+        with closing(connect(self._path, read_only=self._read_only)) as connection:
             connection.execute("PRAGMA synchronous=FULL")
             with connection:
                 yield connection
