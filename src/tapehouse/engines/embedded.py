@@ -148,7 +148,7 @@ def _slices(contract: Contract, judge: Judge, source: BatchSource) -> Iterator[S
         return
     if source.size > WHOLE_BATCH_BYTES:
         raise FeedError(
-            f"{source.size} bytes, but rules that look ahead need a whole batch in memory (at most {WHOLE_BATCH_BYTES})",
+            f"{source.size} bytes, but rules that look ahead need a whole batch in memory, at most {WHOLE_BATCH_BYTES}",
             path=source.origin,
             fix="deliver smaller batches, or replace the rules of batch scope (next, rolling, unique)",
         )

@@ -116,7 +116,7 @@ def _vwap(prices: Int64s, sizes: Int64s, first: Int64s, volume: list[int], scale
 def _notionals(prices: Int64s, sizes: Int64s, first: Int64s) -> list[int]:
     """Sum of price x size per bar, exact although it may exceed 64 bits: high and low parts of prices summed apart.
 
-    Sizes so large that even the parts could overflow (many decimals) are multiplied as Python integers: slow, and right.
+    Sizes so large that even the parts could overflow are multiplied as Python integers: slow, and right.
     """
     high, low = prices >> _LOW_BITS, prices & ((1 << _LOW_BITS) - 1)
     part = max(-int(high.min()), int(high.max()), 1 << _LOW_BITS)
@@ -141,7 +141,7 @@ def _bbo_columns(contract: Contract) -> tuple[Column, ...]:
 def _bbo(contract: Contract, derivation: Derivation, curated: pl.DataFrame) -> pl.DataFrame:
     """Best bid and offer after every quote that changed it, each side carried forward per symbol (null: not yet seen).
 
-    Quotes without a symbol belong to no book. A null side in a quote means "not updated". Sizes are carried with their side.
+    Quotes without a symbol belong to no book. A null side means "not updated". Sizes are carried with their side.
     """
     columns = _bbo_columns(contract)
     time, symbol, *sides = (column.name for column in columns)
