@@ -102,8 +102,10 @@ def test_replay_of_some_rules_or_batches_alone(bench: Bench, tape: Generated, re
     one = replay(relaxed, lake=bench.lake, references=bench.references, batches=[digest[:12]])
     assert one.rows_in == len(here)
     assert {batch.digest for batch in one.batches} == {digest}
-    none = replay(relaxed, lake=bench.lake, references=bench.references, rules=["no_such_rule"])
-    assert none.status == Status.NOTHING
+    with pytest.raises(UsageError, match="no rule 'no_such_rule'"):
+        replay(relaxed, lake=bench.lake, references=bench.references, rules=["no_such_rule"])
+    with pytest.raises(UsageError, match="begins with 'ffffffff'"):
+        replay(relaxed, lake=bench.lake, references=bench.references, batches=["ffffffff"])
     bench.clean()
 
 

@@ -64,6 +64,13 @@ def test_a_lost_row(published: Bench, table: str) -> None:
     assert report.as_dict()["ok"] is False
 
 
+def test_a_copy_of_a_row_that_is_not_there(published: Bench) -> None:
+    published.rewrite(
+        "duplicates", pl.when(FIRST).then(pl.lit(10**6)).otherwise(pl.col("_kept_row")).alias("_kept_row")
+    )
+    assert any("copies of rows that are not curated" in one.what for one in found(published).findings)
+
+
 def test_a_row_moved_to_another_record(published: Bench) -> None:
     published.rewrite(
         "curated", pl.when(FIRST).then(pl.col("_row").max() + 10**6).otherwise(pl.col("_row")).alias("_row")

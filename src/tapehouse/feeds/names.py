@@ -57,4 +57,7 @@ def _missing_fix(missing: Sequence[str], names: Sequence[str]) -> str:
             guesses.append(f"{lower[close[0]]!r} for {name!r}")
     if guesses:
         return f"did the sender write {', '.join(guesses)}? Set tapehouse.source of the column to the name in the file"
-    return "check tapehouse.source of the columns, and feed.header and feed.delimiter of a text file"
+    return (
+        "check tapehouse.source of the columns, and feed.header and feed.delimiter of a text file; a column that some "
+        "batches may lack belongs into feed.options.optional"
+    )

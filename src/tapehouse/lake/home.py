@@ -228,6 +228,11 @@ class Lake:
         return f"Lake({str(self.root)!r}{', read_only=True' if self.read_only else ''})"
 
 
+def is_lake(folder: Path) -> bool:
+    """Whether the folder is a lake."""
+    return (folder / _MARKER).is_file()
+
+
 def _make(folder: Path, *, create: bool) -> None:
     if not create:
         raise LakeError(f"no lake in {folder}", fix="check the path; a run or `tapehouse run --lake` makes a lake")

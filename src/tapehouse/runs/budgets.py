@@ -29,9 +29,12 @@ def _sentence(what: str, count: int, records: int, budget: float) -> str:
 
 
 def by_severity(contract: Contract, counts: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:
-    """Counts of rejecting rules and of warning rules. A code that is no rule of the contract (a malformed record)
-    rejects.
+    """Counts of rejecting rules and of warning rules, in the contract's order. A code that is no rule of the contract
+    (a malformed record) rejects and comes last.
     """
+    codes = [*(rule.code for rule in contract.rules), *(rule.code for rule in contract.batch_rules)]
+    order = {code: index for index, code in enumerate(codes)}
+    counts = dict(sorted(counts.items(), key=lambda item: (order.get(item[0], len(order)), item[0])))
     warning = {rule.code for rule in contract.rules if rule.severity == Severity.WARN}
     warning |= {rule.code for rule in contract.batch_rules if rule.severity == Severity.WARN}
     rejecting = {code: count for code, count in counts.items() if code not in warning}

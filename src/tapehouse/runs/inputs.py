@@ -7,10 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tapehouse.errors import UsageError
+from tapehouse.lake.home import is_lake
 
 
 def expand(inputs: Iterable[str | Path]) -> list[Path]:
-    """Files named by paths, folders (all files below them, hidden ones apart) and glob patterns, each once, sorted.
+    """Files named by paths, folders (all files below them) and glob patterns, each once, sorted.
+
+    Of a folder, hidden files and lakes within it are left out.
 
     Raises UsageError for something that names no file, so that a typing error never is an empty, successful run.
     """
@@ -31,6 +34,17 @@ def _files(one: str | Path) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        below = (file for file in path.rglob("*") if file.is_file())
-        return [file for file in below if not any(part.startswith(".") for part in file.relative_to(path).parts)]
+        return _below(path)
     return [Path(match) for match in glob.glob(str(path), recursive=True) if Path(match).is_file()]  # noqa: PTH207
+
+
+def _below(folder: Path) -> list[Path]:
+    found: list[Path] = []
+    for path in folder.iterdir():
+        if path.name.startswith("."):
+            continue
+        if path.is_file():
+            found.append(path)
+        elif path.is_dir() and not is_lake(path):
+            found.extend(_below(path))
+    return found

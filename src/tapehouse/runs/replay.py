@@ -17,7 +17,7 @@ from tapehouse.runs.accounts import BatchAccount, accounts
 from tapehouse.runs.batches import batches_of
 from tapehouse.runs.context import Progress, Silence
 from tapehouse.runs.execute import Intake, execute
-from tapehouse.runs.quarantined import quarantined, select
+from tapehouse.runs.quarantined import list_quarantine, quarantined, select
 from tapehouse.runs.result import RunResult
 from tapehouse.runs.tables import namespace
 
@@ -39,6 +39,7 @@ def replay(
     With `dry_run` nothing is published and the result says what would be.
     """
     rows = quarantined(lake, contract.name)
+    _check_known(lake, contract, rules, batches)
     chosen = pl.concat(
         [
             select(rows, rule=rule, batch=batch).select("_batch", "_row")
@@ -84,6 +85,24 @@ def backfill(
         dry_run=dry_run,
     )
     return execute(contract, lake, intake, references or {}, progress if progress is not None else Silence())
+
+
+def _check_known(lake: Lake, contract: Contract, rules: Sequence[str], batches: Sequence[str]) -> None:
+    """A typing error must not look like a replay that had nothing to do."""
+    codes = {rule.code for rule in contract.rules}
+    if rules:
+        codes |= set(list_quarantine(lake, contract.name, every=True, limit=0).groups)
+    for rule in rules:
+        if rule not in codes:
+            raise UsageError(
+                f"no rule {rule!r} in the contract or in quarantine", fix=f"one of: {', '.join(sorted(codes))}"
+            )
+    digests = [account.digest for account in accounts(lake, contract.name)] if batches else []
+    for prefix in batches:
+        if not _starting(digests, [prefix]):
+            raise UsageError(
+                f"no batch of contract {contract.name!r} begins with {prefix!r}", fix="see `tapehouse runs show`"
+            )
 
 
 def _source(lake: Lake, account: BatchAccount) -> BatchSource:

@@ -80,6 +80,7 @@ class _Verification:
                 self._found(account.digest, "landed bytes are missing or changed")
         placed = self._rows_of_tables()
         self._check_places(placed)
+        self._check_kept(placed)
         self._check_curated()
         if deep:
             for account in self._accounts:
@@ -118,6 +119,21 @@ class _Verification:
         placed = pl.concat(frames)
         gone = marks.with_columns(pl.lit("quarantine").alias("place"))
         return placed.join(gone, on=["_batch", "_row", "place"], how="anti")
+
+    def _check_kept(self, placed: pl.DataFrame) -> None:
+        """A record may be dropped as a copy only while the row it copies is there, or expired by retention."""
+        expired = [account.digest for account in self._accounts if "curated" in account.expired]
+        curated = placed.filter(pl.col("place") == "curated").select("_batch", "_row")
+        names = ["_batch", "_row", "_run_id", "_kept_batch", "_kept_row"]
+        for file in self._files("duplicates"):
+            rows = self._read(file, partial(pl.read_parquet, columns=names))
+            if rows is None:
+                continue
+            copies = self._current(rows).filter(~pl.col("_kept_batch").is_in(expired))
+            alone = copies.join(curated, left_on=["_kept_batch", "_kept_row"], right_on=["_batch", "_row"], how="anti")
+            for (batch,), group in alone.group_by("_batch"):
+                what = f"{group.height} records were dropped as copies of rows that are not curated"
+                self._found(str(batch), f"{what}, first {group.get_column('_row').min()}")
 
     def _current(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Rows that the batch's present account counts: a backfill supersedes what earlier runs wrote."""
