@@ -69,7 +69,7 @@ def _bars(contract: Contract, derivation: Derivation, curated: pl.DataFrame) -> 
         _need(contract, "bars", role).name for role in (Role.EVENT_TIME, Role.SYMBOL, Role.PRICE, Role.SIZE)
     )
     interval = int(derivation.params.get("interval_seconds", 60)) * 1_000_000_000
-    rows = sort_rows(curated.drop_nulls([time, symbol, price, size]), [symbol, time])
+    rows = sort_rows(curated.select(time, symbol, price, size).drop_nulls(), [symbol, time])
     if rows.height == 0:
         return _schema(columns).to_frame()
     times = rows.get_column(time).to_numpy()

@@ -58,15 +58,31 @@ def split(contract: Contract, frame: pl.DataFrame) -> Iterator[tuple[int, pl.Dat
         yield int(value), frame.filter(ids == value)
 
 
-def sort_rows(frame: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
-    """Rows ordered by `by`, ties in the frame's order (which the caller makes that of batch digest and record)."""
-    if not by or frame.height < 2:
-        return frame
-    order = packed_order([frame.get_column(name) for name in by])
+def sort_rows(frame: pl.DataFrame, by: Sequence[str], without: npt.NDArray[np.int64] | None = None) -> pl.DataFrame:
+    """Rows ordered by `by`, ties in the frame's order (which the caller makes that of batch digest and record).
+
+    Rows at the positions `without` are left out in the same pass, so that they cost no copy of the others.
+    """
+    kept = None if without is None or not len(without) else _others(frame.height, without)
+    keys = [frame.get_column(name) if kept is None else frame.get_column(name).gather(pl.Series(kept)) for name in by]
+    order = packed_order(keys) if by and frame.height > 1 else np.empty(0, np.int64)
     if order is None:
-        return frame.sort(by, maintain_order=True, nulls_last=False)
-    # Positions of the width Polars uses itself: wider ones it would convert and check once per column.
-    return frame.select(pl.all().gather(pl.Series(order.astype(np.uint32)))) if len(order) else frame
+        rows = frame if kept is None else _gather(frame, kept)
+        return rows.sort(by, maintain_order=True, nulls_last=False)
+    if kept is not None:
+        return _gather(frame, kept[order] if len(order) else kept)
+    return _gather(frame, order) if len(order) else frame
+
+
+def _others(height: int, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    mask = np.ones(height, np.bool_)
+    mask[positions] = False
+    return np.flatnonzero(mask)
+
+
+def _gather(frame: pl.DataFrame, order: npt.NDArray[np.int64]) -> pl.DataFrame:
+    """Rows in that order. Positions of the width Polars uses itself: wider ones it would convert for each column."""
+    return frame.select(pl.all().gather(pl.Series(order.astype(np.uint32))))
 
 
 def stored_order(contract: Contract, rows: pl.DataFrame) -> pl.DataFrame:
@@ -83,6 +99,8 @@ def packed_order(keys: Sequence[pl.Series]) -> npt.NDArray[np.int64] | None:
     Strings take the rank of their value, integers their distance from the minimum. Sorting one integer column is an
     order of magnitude cheaper than sorting by several. An empty answer means the rows are in order already.
     """
+    if not len(keys[0]):
+        return np.empty(0, np.int64)
     packed, bits = np.zeros(len(keys[0]), np.int64), 0
     for key in keys:
         text = key.dtype in (pl.String, pl.Categorical)

@@ -133,7 +133,7 @@ class _Verification:
             alone = copies.join(curated, left_on=["_kept_batch", "_kept_row"], right_on=["_batch", "_row"], how="anti")
             for (batch,), group in alone.group_by("_batch"):
                 what = f"{group.height} records were dropped as copies of rows that are not curated"
-                self._found(str(batch), f"{what}, first {group.get_column('_row').min()}")
+                self._found(str(batch), f"{what}, first {group.sort('_row').item(0, '_row')}")
 
     def _current(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Rows that the batch's present account counts: a backfill supersedes what earlier runs wrote."""

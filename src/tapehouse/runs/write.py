@@ -92,35 +92,37 @@ def _write_partition(
 ) -> tuple[PartitionWritten, dict[int, Tally]]:
     """`partition` is None for a partition that only loses rows."""
     contract = job.contract
-    kept, dropped = _collect(job, [] if partition is None else stage.pieces(partition, job.ranks))
+    staged, losing = _collect(job, [] if partition is None else stage.pieces(partition, job.ranks))
     if partition is not None:
         stage.release(partition)
+    dropped = tally_by_batch(staged[losing], contract.columns, job.salts) if len(losing) else {}
+    kept = sort_rows(staged, contract.partitioning.sort, losing) if staged.height else staged
+    del staged
     tallies = tally_by_batch(kept, contract.columns, job.salts) if kept.height else {}
     channels = _channels(contract, kept)
-    rows = _with_metadata(job, sort_rows(kept, contract.partitioning.sort))
+    rows = _with_metadata(job, kept)
     del kept
     rewrite = label in job.published.rewritten
     before = job.published.partition(label) if rewrite or contract.derived else None
-    staged = [_curated(job, label, rows, before if rewrite else None)]
+    files = [_curated(job, label, rows, before if rewrite else None)]
     if contract.derived:
-        staged.extend(_derived(job, label, rows if before is None else _both(contract, before, rows)))
-    return PartitionWritten(label, tuple(staged), tallies, channels), dropped
+        files.extend(_derived(job, label, rows if before is None else _both(contract, before, rows)))
+    return PartitionWritten(label, tuple(files), tallies, channels), dropped
 
 
-def _collect(job: WriteJob, pieces: Sequence[Piece]) -> tuple[pl.DataFrame, dict[int, Tally]]:
-    """Rows to keep, in order of batch rank and record, and the tally of dropped duplicates by batch."""
-    frames, dropped = [], dict[int, Tally]()
+def _collect(job: WriteJob, pieces: Sequence[Piece]) -> tuple[pl.DataFrame, npt.NDArray[np.int64]]:
+    """All rows of a partition in order of batch rank and record, and the positions of those to drop as duplicates."""
+    if not pieces:
+        return pl.DataFrame(), np.empty(0, np.int64)
     positions = job.duplicates.positions if job.duplicates is not None else {}
-    for piece in pieces:
-        frame = piece.frame()
-        losing = positions.get(id(piece))
-        if losing is not None:
-            keep = np.ones(frame.height, np.bool_)
-            keep[losing] = False
-            _merge(dropped, tally_by_batch(frame[losing], job.contract.columns, job.salts))
-            frame = frame.filter(pl.Series(keep))
-        frames.append(frame)
-    return (pl.concat(frames) if frames else pl.DataFrame()), dropped
+    starts = np.cumsum([0, *(piece.rows for piece in pieces)])
+    losing = [
+        positions[id(piece)] + start
+        for piece, start in zip(pieces, starts[:-1].tolist(), strict=True)
+        if id(piece) in positions
+    ]
+    rows = pl.concat([piece.frame() for piece in pieces], rechunk=True)
+    return rows, np.concatenate([np.empty(0, np.int64), *losing])
 
 
 def _with_metadata(job: WriteJob, rows: pl.DataFrame) -> pl.DataFrame:
