@@ -57,7 +57,8 @@ docs: $(VENV)/.ready-dev ## write the generated pages of docs/ again
 	$(BIN)/python scripts/generate_docs.py
 
 bench: $(VENV)/.ready-dev ## the benchmarks, with their peers (minutes; wants a quiet machine)
-	$(BIN)/python -m benchmarks
+	$(BIN)/python benchmarks/run.py --rows 5000000 --rounds 3
+	$(BIN)/python benchmarks/growth.py
 
 clean: ## remove the demo, caches and build output (keeps .venv)
 	rm -rf demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
