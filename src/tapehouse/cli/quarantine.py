@@ -203,7 +203,9 @@ def discard(
     contract: ContractName = "",
     as_json: Json = False,
 ) -> None:
-    """Close rows that will never be curated. They stay in the lake, with the reason given.
+    """Close rows that no replay shall take. They stay in the lake, with the reason given.
+
+    A backfill judges their whole batch anew, and them with it.
 
     \b
     Examples:

@@ -58,7 +58,9 @@ def expire(
     the lake's lock. The catalogue forgets first: dying in between leaves orphans, never a snapshot without its files.
     """
     if older_than is None and keep_last is None:
-        raise UsageError("say what to expire", fix="give older_than, keep_last or both")
+        raise UsageError(
+            "say what to expire", fix="give an age (--older-than), a number of snapshots to keep (--keep-last), or both"
+        )
     if older_than is not None and older_than.tzinfo is None:
         raise UsageError(f"older_than {older_than} has no time zone", fix="add one, for example +00:00")
     if keep_last is not None and keep_last < 1:

@@ -141,7 +141,8 @@ def export_quarantine(
 
 
 def discard(lake: Lake, contract: str, batch: str, rows: Iterable[int], why: str) -> int:
-    """Close open quarantined records by hand, with a reason. They stay in the lake, marked. Returns how many.
+    """Close open quarantined records by hand, with a reason. They stay in the lake, marked, and no replay takes
+    them; a backfill judges their whole batch anew, and them with it. Returns how many.
 
     Raises UsageError without a reason.
     """

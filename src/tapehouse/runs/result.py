@@ -39,7 +39,7 @@ class BatchResult:
     last_event: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class RunResult:
     """Outcome of a run. `rules` counts rows per rejecting rule, `warnings` per warning rule; `complete_through` gives
     for each channel the event time (ns UTC) up to which the interval ledger has no hole.
@@ -129,6 +129,8 @@ class RunResult:
         lines.extend(f"  {code}: {count:,} rejected" for code, count in self.rules.items())
         lines.extend(f"  {code}: {count:,} warned" for code, count in self.warnings.items())
         return "\n".join(lines)
+
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         from html import escape
