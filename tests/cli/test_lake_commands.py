@@ -94,5 +94,12 @@ def test_there_must_be_a_lake(call, tmp_path, words):
 def test_retain_tells_what_went(call, contract, own_lake):
     done = call("lake", "retain", contract, "--lake", own_lake, "--json")
     assert done.code == exits.OK
-    assert done.json == {"expired": [], "protected": [], "rows": 0, "raw_batches": 0, "lineage_rows": 0}
+    assert done.json == {
+        "expired": [],
+        "protected": [],
+        "rows": 0,
+        "quarantine_rows": 0,
+        "raw_batches": 0,
+        "lineage_rows": 0,
+    }
     assert "kept for open quarantine" in call("lake", "retain", contract, "--lake", own_lake).out

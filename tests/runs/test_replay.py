@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from tapehouse.contracts.model import Contract
+from tapehouse.contracts.model import Contract, Retention
 from tapehouse.errors import UsageError
+from tapehouse.lake.home import Lake
 from tapehouse.lake.read import scan
+from tapehouse.runs.context import Silence
 from tapehouse.runs.quarantined import discard, export_quarantine, list_quarantine, show_quarantined
+from tapehouse.runs.read import house_table
 from tapehouse.runs.replay import backfill, replay
-from tapehouse.runs.result import Status
+from tapehouse.runs.result import RunResult, Status
 from tapehouse.runs.retention import apply_retention
+from tapehouse.runs.tables import LINEAGE
 from tapehouse.synthetic.truth import Generated
 
 from .conftest import NewLake
@@ -264,3 +271,72 @@ def test_a_lake_without_quarantine_has_an_empty_one(
     assert replay(relaxed, lake=bench.lake, references=bench.references).status == Status.NOTHING
     later = dt.datetime(2100, 1, 1, tzinfo=dt.UTC)
     assert apply_retention(bench.lake, bench.contract, now=later).expired == ("2024-03-08-15",)
+
+
+class _AtReading(Silence):
+    """Does something once, when the run begins to read."""
+
+    def __init__(self, what: Callable[[], None]) -> None:
+        self._what = what
+        self._done = False
+
+    def stage(self, name: str) -> None:
+        if name == "read" and not self._done:
+            self._done = True
+            self._what()
+
+
+def test_two_replays_at_once_curate_a_record_once(bench: Bench, tape: Generated, relaxed: Contract) -> None:
+    bench.run(*tape.files)
+    outcomes: list[RunResult] = []
+
+    def again() -> None:
+        outcomes.append(replay(relaxed, lake=Lake.open(bench.lake.root), references=bench.references))
+
+    other = threading.Thread(target=again)
+    first = replay(relaxed, lake=bench.lake, references=bench.references, progress=_AtReading(other.start))
+    other.join()
+    assert first.status == Status.PUBLISHED
+    assert outcomes[0].status == Status.NOTHING
+    bench.clean()
+
+
+def test_retention_books_closed_quarantine_and_keeps_what_is_open(bench: Bench, tape: Generated) -> None:
+    bench.run(*tape.files)
+    contract = dataclasses.replace(bench.contract, retention=Retention(quarantine_days=1))
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(days=3)
+    assert apply_retention(bench.lake, contract, now=later).quarantine_rows == 0
+    for digest, rows in pl.DataFrame(sorted(open_rows(bench)), schema=["b", "r"], orient="row").group_by("b"):
+        discard(bench.lake, bench.contract.name, str(digest[0]), rows["r"].to_list(), "test prints")
+    count = bench.rows("quarantine").height
+    assert count
+    assert apply_retention(bench.lake, contract, now=later).quarantine_rows == count
+    assert bench.rows("quarantine").height == 0
+    bench.clean()
+
+
+def test_landed_bytes_that_another_contract_needs_outlive_retention(
+    bench: Bench, tape: Generated, tmp_path: Path
+) -> None:
+    other = replaced(tmp_path, "other.yaml", {"name: consolidated-trades": "name: other-trades"})
+    bench.run(*tape.files)
+    bench.run(*tape.files, contract=other)
+    for digest, rows in pl.DataFrame(sorted(open_rows(bench)), schema=["b", "r"], orient="row").group_by("b"):
+        discard(bench.lake, bench.contract.name, str(digest[0]), rows["r"].to_list(), "test prints")
+    contract = dataclasses.replace(bench.contract, retention=Retention(raw_days=1))
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(days=3)
+    assert apply_retention(bench.lake, contract, now=later).raw_batches == len(tape.files)
+    bench.clean()
+    with pytest.raises(UsageError, match="no landed batch"):
+        backfill(bench.contract, lake=bench.lake, references=bench.references)
+    assert replay(other, lake=bench.lake, references=bench.references, dry_run=True).rows_in
+
+
+def test_lineage_has_an_edge_from_every_batch_and_reference_to_every_table(bench: Bench, tape: Generated) -> None:
+    result = bench.run(*tape.files)
+    edges = house_table(bench.lake, LINEAGE)
+    curated = edges.filter(pl.col("output").str.ends_with(".curated") & (pl.col("input_kind") == "batch"))
+    assert sorted(curated["rows"]) == sorted(batch.proof.counts["curated"] for batch in result.batches)
+    tables = {output.rpartition(".")[2] for output in edges["output"]}
+    assert tables == {"curated", "bars_1m", "quarantine", "duplicates"}
+    assert edges.filter(pl.col("input_kind") == "reference").height == len(result.references) * len(tables)

@@ -1,4 +1,4 @@
-"""The embedded engine: reads batches slice by slice and has two of them judged while the next is being read.
+"""The embedded engine: reads batches slice by slice and has others judged, one per processor, while the next is read.
 
 Memory is bounded by the slices in flight and the stage's own bound, not by the size of a batch.
 """
@@ -142,17 +142,21 @@ class _Task:
 
 def _slices(contract: Contract, judge: Judge, source: BatchSource) -> Iterator[Slice]:
     """The batch's slices; a contract with rules that look ahead gets the whole batch as one."""
-    read = reader(contract.feed.format)
+    slices = reader(contract.feed.format)(contract, source, slice_bytes=SLICE_BYTES)
     if judge.scope != Scope.BATCH:
-        yield from read(contract, source, slice_bytes=SLICE_BYTES)
+        yield from slices
         return
-    if source.size > WHOLE_BATCH_BYTES:
-        raise FeedError(
-            f"{source.size} bytes, but rules that look ahead need a whole batch in memory, at most {WHOLE_BATCH_BYTES}",
-            path=source.origin,
-            fix="deliver smaller batches, or replace the rules of batch scope (next, rolling, unique)",
-        )
-    if parts := list(read(contract, source, slice_bytes=SLICE_BYTES)):
+    parts, held = list[Slice](), 0
+    for part in slices:
+        parts.append(part)
+        held += int(part.frame.estimated_size())
+        if held > WHOLE_BATCH_BYTES:
+            raise FeedError(
+                f"takes more than {WHOLE_BATCH_BYTES} bytes of memory, and rules that look ahead need it all at once",
+                path=source.origin,
+                fix="deliver smaller batches, or replace the rules of batch scope (next, rolling, unique)",
+            )
+    if parts:
         yield joined(parts)
 
 

@@ -1,9 +1,10 @@
 """Order-free fingerprints and exact sums of sets of rows: the arithmetic of conservation (I1).
 
 A row's fingerprint mixes its identity (batch, record number) with every integer-backed canonical value (integers,
-decimals, timestamps, dates, booleans) and, for text and doubles, the length and the bits. The fingerprint of a set is
-the sum of its rows' modulo 2^64: it does not depend on order or slicing, adding two disjoint sets adds their
-fingerprints, and a row lost, doubled, swapped or altered changes it.
+decimals, timestamps, dates, booleans), the bits of doubles and the length of texts. The fingerprint of a set is the
+sum of its rows' modulo 2^64: it does not depend on order or slicing, adding two disjoint sets adds their fingerprints,
+and a row lost, doubled, swapped or altered changes it, except that a text may be altered into another of the same
+length: only a deep verification compares texts.
 """
 
 from __future__ import annotations

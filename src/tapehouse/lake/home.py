@@ -235,7 +235,7 @@ def is_lake(folder: Path) -> bool:
 
 def _make(folder: Path, *, create: bool) -> None:
     if not create:
-        raise LakeError(f"no lake in {folder}", fix="check the path; a run or `tapehouse run --lake` makes a lake")
+        raise LakeError(f"no lake in {folder}", fix="check the path; `tapehouse run --lake` makes a lake")
     if folder.exists() and not (folder.is_dir() and _half_made(folder)):
         if (folder / _MARKER).is_file():
             return  # another process was making it just now

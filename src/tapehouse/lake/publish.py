@@ -102,8 +102,8 @@ def publish(
 def recover(lake: Lake) -> list[str]:
     """Finish decided runs and clear up after dead ones; returns the ids of the runs finished, oldest first.
 
-    Every writer calls this after taking the lock (`publish` does so itself); it costs two directory listings when
-    there is nothing to do.
+    Every writer calls this after taking the lock (`publish` does so itself); it costs a few directory listings
+    when there is nothing to do.
     """
     lake.require_lock()
     finished = []

@@ -19,6 +19,7 @@ from typing import Any
 from tapehouse.contracts.model import Contract, Grammar, RowRule
 from tapehouse.errors import TapehouseError, UsageError
 from tapehouse.lake.home import Lake
+from tapehouse.lake.publish import PublicationPendingError
 from tapehouse.observe.alerts import Alert, Alerter, AlertLevel, sinks_for
 from tapehouse.observe.delivery import Patience
 from tapehouse.observe.lineage_run import (
@@ -250,7 +251,9 @@ def _alert_of(result: RunResult) -> Alert | None:
 def _failure_alert(contract: Contract, run: LineageRun, error: TapehouseError) -> Alert:
     facts = {"contract": contract.name, "version": contract.version, "lake": run.lake}
     facts |= {"error": type(error).__name__, "message": error.message, "fix": error.fix}
-    return Alert(AlertLevel.CRITICAL, f"run of {contract.name} failed, nothing was published", run.run_id, facts)
+    pending = isinstance(error, PublicationPendingError)
+    what = "is only partly committed: the next writer finishes it" if pending else "failed, nothing was published"
+    return Alert(AlertLevel.CRITICAL, f"run of {contract.name} {what}", run.run_id, facts)
 
 
 def _send_alert(listeners: Listeners, alert: Alert) -> Iterator[str]:

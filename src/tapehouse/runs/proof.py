@@ -1,7 +1,8 @@
 """The conservation proof (I1): everything that came in is somewhere, exactly once, with the same values.
 
-The input side is counted where records are read; the output side where rows are written, from the very frames that are
-written. The two meet only here.
+The input side is counted where records are read; curated rows and duplicates where they are taken for writing;
+quarantined and filtered rows where the kernel parts them from the others (and quarantine is counted again when it is
+written). The sides meet only here.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from tapehouse.contracts.model import Contract
+from tapehouse.errors import ProofError
 from tapehouse.kernel.profile import Profile
 from tapehouse.lake.files import stage_rows, write
 from tapehouse.lake.home import Lake
@@ -54,10 +55,10 @@ def publish_run(lake: Lake, contract: Contract, settled: Settled) -> RunResult:
     result, clock = settled.result, settled.clock
     at, run_id = clock.started, result.run_id
     staged = merged([*settled.written.staged])
-    outputs = {part.spec.identifier: sum(1 for _ in part.add) for part in staged if part.add}
     if result.kind != "replay":
         staged.append(_quarantine(lake, contract, settled))
     staged.append(_duplicates(lake, contract, settled))
+    outputs = [part.spec.identifier for part in staged if part.add]
     partitions = [(one.label, one.channels) for one in settled.written.partitions]
     codes = {**result.rules, **result.warnings}
     counts = {"in": result.rows_in, **result.proof.counts}
@@ -67,7 +68,7 @@ def publish_run(lake: Lake, contract: Contract, settled: Settled) -> RunResult:
     house: list[tuple[TableSpec, pa.Table]] = [
         (METRICS, records.metric_rows(contract, run_id, at, settled.profile, codes, counts)),
         (INTERVALS, intervals),
-        (LINEAGE, records.lineage_rows(contract, run_id, at, result.batches, outputs)),
+        (LINEAGE, records.lineage_rows(contract, result, at, outputs)),
         (BATCHES, records.batch_rows(contract, run_id, at, result.batches)),
         (RUNS, records.run_row(contract, result, at, dt.datetime.now(dt.UTC))),
     ]
@@ -138,16 +139,28 @@ def _quarantine_frames(contract: Contract, run_id: str, collected: Collected, cl
 
 def _quarantine(lake: Lake, contract: Contract, settled: Settled) -> Staged:
     spec, run_id = quarantine_spec(contract), settled.result.run_id
-    label, paths = f"{settled.clock.started:%Y-%m-%d}", list[Path]()
+    label, paths, written = f"{settled.clock.started:%Y-%m-%d}", list[Path](), 0
     for number, rows in enumerate(_quarantine_frames(contract, run_id, settled.collected, settled.clock)):
         path = lake.data_file(spec, label, run_id, number)
         write(rows, path, spec.schema)
         paths.append(path)
+        written += rows.height
+    _check_written(settled.result, "quarantined", written)
     return Staged(spec, tuple(paths))
+
+
+def _check_written(result: RunResult, disposition: str, written: int) -> None:
+    """The proof counts these rows where they were parted from the others; the table must hold as many."""
+    proved = result.proof.counts[disposition]
+    if written != proved:
+        raise ProofError(
+            f"{proved} {disposition} rows were proved, {written} were written", fix="nothing was published; run again"
+        )
 
 
 def _duplicates(lake: Lake, contract: Contract, settled: Settled) -> Staged:
     spec = duplicates_spec(contract)
+    _check_written(settled.result, "duplicates", 0 if settled.duplicates is None else settled.duplicates.rows.height)
     if settled.duplicates is None:
         return Staged(spec)
     rows = settled.duplicates.rows.with_columns(

@@ -156,7 +156,8 @@ def discard(lake: Lake, contract: str, batch: str, rows: Iterable[int], why: str
             return 0
         run_id = new_run_id(at)
         marks = mark_rows(contract, run_id, at, chosen, DISCARDED, why)
-        publish(lake, run_id, [stage_rows(lake, MARKS, marks, run_id)], {"tapehouse.contract": contract})
+        with lake.staging(run_id):
+            publish(lake, run_id, [stage_rows(lake, MARKS, marks, run_id)], {"tapehouse.contract": contract})
         return chosen.height
 
 

@@ -145,21 +145,30 @@ def interval_rows(
     )
 
 
-def lineage_rows(
-    contract: Contract, run_id: str, at: dt.datetime, batches: Sequence[BatchResult], outputs: Mapping[str, int]
-) -> pa.Table:
-    """Rows of table `lineage`: an edge from every batch and reference to every table the run wrote."""
+def lineage_rows(contract: Contract, result: RunResult, at: dt.datetime, outputs: Sequence[str]) -> pa.Table:
+    """Rows of table `lineage`: an edge from every batch and reference table to every table of the contract that the run
+    wrote. `rows` counts the batch's rows in it; null for references and for tables computed from several batches' rows.
+    """
     days = contract.retention.lineage_days
     expires = None if days is None else at + dt.timedelta(days=days)
-    shared = {"run_id": run_id, "contract": contract.name, "at": at, "expires_at": expires}
-    return rows_of(
-        LINEAGE.schema,
-        (
-            {**shared, "input": f"raw:{batch.digest}", "input_kind": "batch", "output": output, "rows": rows}
-            for batch in batches
-            for output, rows in outputs.items()
-        ),
-    )
+    shared = {"run_id": result.run_id, "contract": contract.name, "at": at, "expires_at": expires}
+    places = {"curated": "curated", "quarantine": "quarantined", "duplicates": "duplicates"}
+    edges = [
+        {
+            "input": f"raw:{batch.digest}",
+            "input_kind": "batch",
+            "output": output,
+            "rows": batch.proof.counts.get(places.get(output.rpartition(".")[2], "")),
+        }
+        for batch in result.batches
+        for output in outputs
+    ]
+    edges += [
+        {"input": f"{name} {version}", "input_kind": "reference", "output": output, "rows": None}
+        for name, version in result.references.items()
+        for output in outputs
+    ]
+    return rows_of(LINEAGE.schema, ({**shared, **edge} for edge in edges))
 
 
 def mark_rows(contract: str, run_id: str, at: dt.datetime, marked: pl.DataFrame, mark: str, why: str) -> pa.Table:

@@ -9,9 +9,11 @@ from pathlib import Path
 import polars as pl
 
 from tapehouse.contracts.model import Contract
-from tapehouse.errors import UsageError
+from tapehouse.engines.embedded import Selection
+from tapehouse.errors import LakeError, UsageError
 from tapehouse.feeds.base import BatchSource
 from tapehouse.lake.home import Lake
+from tapehouse.lake.publish import recover
 from tapehouse.lake.read import scan
 from tapehouse.runs.accounts import BatchAccount, accounts
 from tapehouse.runs.batches import batches_of
@@ -36,10 +38,22 @@ def replay(
 
     `rules` restricts to records with one of these reasons, `batches` to digests with one of these prefixes. Records
     that still fail stay in quarantine as they are. Replaying again changes nothing: what passed is no longer open.
-    With `dry_run` nothing is published and the result says what would be.
+    With `dry_run` nothing is published and the result says what would be. Other writers of the lake wait meanwhile:
+    what is selected must still be open when it is published.
     """
-    rows = quarantined(lake, contract.name)
-    _check_known(lake, contract, rules, batches)
+    watch = progress if progress is not None else Silence()
+    lake.warm()
+    with lake.lock(waiting=lambda: watch.stage("wait")):
+        recover(lake)
+        _check_known(lake, contract, rules, batches)
+        only = _selection(quarantined(lake, contract.name), rules, batches)
+        known = {account.digest: account for account in accounts(lake, contract.name)}
+        sources = [_source(lake, known[digest]) for digest in only]
+        return execute(contract, lake, Intake("replay", sources, only=only, dry_run=dry_run), references or {}, watch)
+
+
+def _selection(rows: pl.LazyFrame, rules: Sequence[str], batches: Sequence[str]) -> Selection:
+    """Record numbers by batch digest of quarantined rows with one of the rules and batches (all, where none)."""
     chosen = pl.concat(
         [
             select(rows, rule=rule, batch=batch).select("_batch", "_row")
@@ -48,11 +62,7 @@ def replay(
         ]
     )
     found = chosen.unique().sort("_batch", "_row").collect()
-    only = {str(digest): group["_row"].to_numpy() for (digest,), group in found.group_by("_batch", maintain_order=True)}
-    known = {account.digest: account for account in accounts(lake, contract.name)}
-    sources = [_source(lake, known[digest]) for digest in only]
-    watch = progress if progress is not None else Silence()
-    return execute(contract, lake, Intake("replay", sources, only=only, dry_run=dry_run), references or {}, watch)
+    return {str(digest): group["_row"].to_numpy() for (digest,), group in found.group_by("_batch", maintain_order=True)}
 
 
 def backfill(
@@ -70,21 +80,26 @@ def backfill(
 
     All batches of the contract's name unless `batches` (digest prefixes) or a span of event time [since, until), with
     time zone, restricts them; batches with records that were dropped as copies of theirs are judged again too, as the
-    copy may be all that is left. Rows of other batches in the touched partitions are kept as they are. Raises
-    UsageError when nothing is selected.
+    copy may be all that is left. Rows of other batches in the touched partitions are kept as they are. Batches whose
+    landed bytes retention removed are left out; rows that it removed of the others come back. Other writers of the lake
+    wait meanwhile. Raises UsageError when nothing is selected.
     """
-    chosen = _chosen(lake, contract, batches, since, until)
-    if not chosen:
-        raise UsageError(
-            "no landed batch of that contract is selected", fix="see `tapehouse runs list` for what landed"
+    watch = progress if progress is not None else Silence()
+    lake.warm()
+    with lake.lock(waiting=lambda: watch.stage("wait")):
+        recover(lake)
+        chosen = _chosen(lake, contract, batches, since, until)
+        if not chosen:
+            raise UsageError(
+                "no landed batch of that contract is selected", fix="see `tapehouse runs list` for what landed"
+            )
+        intake = Intake(
+            "backfill",
+            [_source(lake, account) for account in chosen],
+            replaced=frozenset(account.digest for account in chosen),
+            dry_run=dry_run,
         )
-    intake = Intake(
-        "backfill",
-        [_source(lake, account) for account in chosen],
-        replaced=frozenset(account.digest for account in chosen),
-        dry_run=dry_run,
-    )
-    return execute(contract, lake, intake, references or {}, progress if progress is not None else Silence())
+        return execute(contract, lake, intake, references or {}, watch)
 
 
 def _check_known(lake: Lake, contract: Contract, rules: Sequence[str], batches: Sequence[str]) -> None:
@@ -107,6 +122,11 @@ def _check_known(lake: Lake, contract: Contract, rules: Sequence[str], batches: 
 
 def _source(lake: Lake, account: BatchAccount) -> BatchSource:
     path = lake.raw.path(account.digest)
+    if not path.is_file():
+        raise LakeError(
+            f"the landed bytes of batch {account.digest[:12]} ({account.origin}) are gone",
+            fix="choose other batches with --batch, or deliver the file again",
+        )
     return BatchSource(path, account.digest, account.origin, path.stat().st_size)
 
 
@@ -122,7 +142,7 @@ def _chosen(
     if until is not None:
         spans = spans.filter(pl.col("first_event") < until)
     digests = set(_starting(spans.get_column("digest"), prefixes))
-    known = list(accounts(lake, contract.name))
+    known = [account for account in accounts(lake, contract.name) if "raw" not in account.expired]
     digests = _with_copies(lake, contract, known, digests)
     return [account for account in known if account.digest in digests]
 

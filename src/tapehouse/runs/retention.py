@@ -1,7 +1,8 @@
 """Retention: takes rows out of the lake when the contract's time for them is over, and keeps the books.
 
-Whatever is taken out is recorded with its count, sums and fingerprint, so that a batch's account still closes. A
-partition into which an open quarantined record may still be replayed is never taken out.
+Whatever is taken out is recorded with its count, sums and fingerprint, so that a batch's account still closes. The
+partitions of open quarantined records stay, as does whatever else a replay of them needs; a record without an event
+time keeps the partitions that its batch's accepted rows span, or all where there are none.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from tapehouse.contracts.model import Contract
 from tapehouse.kernel.fingerprint import Tally, batch_salt, tally_by_batch
@@ -32,7 +34,8 @@ from tapehouse.runs.proof import tally_dict
 from tapehouse.runs.quarantined import quarantined
 from tapehouse.runs.read import house_table
 from tapehouse.runs.records import rows_of
-from tapehouse.runs.tables import EXPIRED, LINEAGE, curated_spec, derived_spec, namespace
+from tapehouse.runs.retention_quarantine import old_quarantine, remove_stopped
+from tapehouse.runs.tables import EXPIRED, LINEAGE, curated_spec, derived_spec, namespace, quarantine_spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class RetentionResult:
     expired: tuple[str, ...] = ()
     protected: tuple[str, ...] = ()
     rows: int = 0
+    quarantine_rows: int = 0
     raw_batches: int = 0
     lineage_rows: int = 0
 
@@ -51,6 +55,7 @@ class RetentionResult:
             "expired": list(self.expired),
             "protected": list(self.protected),
             "rows": self.rows,
+            "quarantine_rows": self.quarantine_rows,
             "raw_batches": self.raw_batches,
             "lineage_rows": self.lineage_rows,
         }
@@ -64,23 +69,36 @@ def apply_retention(lake: Lake, contract: Contract, *, now: dt.datetime | None =
     with lake.lock():
         recover(lake)
         run_id = new_run_id(dt.datetime.now(dt.UTC))
-        known = list(accounts(lake, contract.name))
-        protected = _protected(lake, contract) if known else frozenset[str]()
-        old = _old_partitions(lake, contract, moment)
-        gone = {label: files for label, files in old.items() if label not in protected}
-        removed = _tallies(lake, contract, gone)
-        raw = _old_batches(lake, contract, known, moment)
-        books = _books(contract, run_id, moment, removed, raw)
-        lineage, dropped = _lineage(lake, run_id, moment)
-        staged = [*_removals(lake, contract, gone), stage_rows(lake, EXPIRED, books, run_id), *lineage]
-        staged = [part for part in staged if part.add or part.remove]
-        if staged:
-            publish(lake, run_id, staged, {"tapehouse.contract": contract.name, "tapehouse.operation": "retention"})
-        for digest in raw:
-            lake.raw.path(digest).unlink(missing_ok=True)
+        with lake.staging(run_id):
+            known = list(accounts(lake, contract.name))
+            old = _old_partitions(lake, contract, moment)
+            protected = _protected(lake, contract, old) if known else frozenset[str]()
+            gone = {label: files for label, files in old.items() if label not in protected}
+            removed = _tallies(lake, contract, gone)
+            closed = old_quarantine(lake, contract, moment)
+            raw = _old_batches(lake, contract, known, moment)
+            books = _books(contract, run_id, moment, removed, closed.rows, raw)
+            lineage, dropped = _lineage(lake, run_id, moment)
+            removals = [*_removals(lake, contract, gone), Staged(quarantine_spec(contract), (), closed.files)]
+            staged = [*removals, stage_rows(lake, EXPIRED, books, run_id), *lineage]
+            staged = [part for part in staged if part.add or part.remove]
+            if staged:
+                publish(lake, run_id, staged, {"tapehouse.contract": contract.name, "tapehouse.operation": "retention"})
+        _remove_raw(lake, contract, {*raw, *(account.digest for account in known if "raw" in account.expired)})
+        remove_stopped(lake, contract, moment)
     rows = sum(tally.rows for tallies in removed.values() for tally in tallies.values())
     kept = tuple(label for label in old if label in protected)
-    return RetentionResult(tuple(sorted(gone)), kept, rows, len(raw), dropped)
+    return RetentionResult(tuple(sorted(gone)), kept, rows, sum(closed.rows.values()), len(raw), dropped)
+
+
+def _remove_raw(lake: Lake, contract: Contract, digests: Iterable[str]) -> None:
+    """Remove landed bytes that are booked as gone, but not what another contract of the lake still accounts for.
+
+    Also those booked earlier: a process may have died between booking and removing.
+    """
+    held = {one.digest for one in accounts(lake) if one.contract != contract.name and "raw" not in one.expired}
+    for digest in set(digests) - held:
+        lake.raw.path(digest).unlink(missing_ok=True)
 
 
 def _old_partitions(lake: Lake, contract: Contract, now: dt.datetime) -> dict[str, list[File]]:
@@ -96,14 +114,16 @@ def _old_partitions(lake: Lake, contract: Contract, now: dt.datetime) -> dict[st
     return out
 
 
-def _protected(lake: Lake, contract: Contract) -> frozenset[str]:
-    """Partitions of open quarantined records; one without event time protects its whole batch's span."""
+def _protected(lake: Lake, contract: Contract, old: Iterable[str]) -> frozenset[str]:
+    """Partitions of open quarantined records; one without event time protects its batch's span, or all of `old`."""
     rows = quarantined(lake, contract.name).select("_batch", "_event_time").collect()
     times = rows.get_column("_event_time").drop_nulls().cast(pl.Int64) * 1000
     ids = set(partition_ids(contract, times))
     unknown = set(rows.filter(pl.col("_event_time").is_null()).get_column("_batch"))
-    spans = batches_of(lake, contract.name).filter(pl.col("digest").is_in(list(unknown)))
-    for first, last in spans.select("first_event", "last_event").drop_nulls().iter_rows():
+    spans = batches_of(lake, contract.name).filter(pl.col("digest").is_in(list(unknown))).drop_nulls("first_event")
+    if unknown - set(spans.get_column("digest")):
+        return frozenset(old)
+    for first, last in spans.select("first_event", "last_event").iter_rows():
         low, high = (int(moment.timestamp()) * 1_000_000_000 for moment in (first, last))
         bounds = partition_ids(contract, pl.Series([low, high], dtype=pl.Int64))
         ids.update(range(int(bounds[0]), int(bounds[1]) + 1))
@@ -147,13 +167,28 @@ def _old_batches(lake: Lake, contract: Contract, known: list[BatchAccount], now:
 
 
 def _books(
-    contract: Contract, run_id: str, now: dt.datetime, removed: Mapping[str, Mapping[str, Tally]], raw: list[str]
-) -> Any:
+    contract: Contract,
+    run_id: str,
+    now: dt.datetime,
+    removed: Mapping[str, Mapping[str, Tally]],
+    quarantine: Mapping[str, int],
+    raw: list[str],
+) -> pa.Table:
     shared = {"contract": contract.name, "run_id": run_id, "at": now}
     rows = [
         {**shared, "place": "curated", "partition": label, "batch": batch, "tally": json.dumps(tally_dict(tally))}
         for label, tallies in removed.items()
         for batch, tally in tallies.items()
+    ]
+    rows += [
+        {
+            **shared,
+            "place": "quarantined",
+            "partition": "",
+            "batch": batch,
+            "tally": json.dumps(tally_dict(Tally(count))),
+        }
+        for batch, count in quarantine.items()
     ]
     empty = json.dumps(tally_dict(Tally()))
     rows += [{**shared, "place": "raw", "partition": "", "batch": digest, "tally": empty} for digest in raw]

@@ -30,8 +30,8 @@ FILE_ROWS = 8_000_000
 
 @dataclass(frozen=True, slots=True)
 class WriteJob:
-    """Everything that writing a partition needs to know. `replaced` are batches whose published rows this run
-    supersedes; `published` reads rows that the lake holds already.
+    """Everything that writing a partition needs to know. `published` reads what the lake holds already, without
+    the batches that this run supersedes.
     """
 
     lake: Lake
