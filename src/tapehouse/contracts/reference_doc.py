@@ -41,7 +41,7 @@ key given twice is an error.
 | `name` | the contract's name and, with `-` as `_`, its namespace in the lake |
 | `version` | `major.minor.patch`; `tapehouse contract diff` says when the major number must rise |
 | `team` | the owner: the member with `role: owner`, else the team's name |
-| `slaProperties` | `retention` sets how long rows are kept, `freshness` and others are stated, and compared by `contract diff`; the batch rule `freshness` enforces |
+| `slaProperties` | `retention` sets how long rows are kept, others are stated; a batch rule enforces |
 | `schema[0].properties[].logicalType` | the type, see below |
 | `schema[0].properties[].required` | implies the rule `<column>_missing` |
 | `schema[0].properties[].unique` | implies the rule `<column>_not_unique` |
