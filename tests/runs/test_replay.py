@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import datetime as dt
 import json
@@ -340,3 +341,14 @@ def test_lineage_has_an_edge_from_every_batch_and_reference_to_every_table(bench
     tables = {output.rpartition(".")[2] for output in edges["output"]}
     assert tables == {"curated", "bars_1m", "quarantine", "duplicates"}
     assert edges.filter(pl.col("input_kind") == "reference").height == len(result.references) * len(tables)
+
+
+def test_bytes_that_are_no_text_are_told_apart_from_text_that_looks_like_them(bench: Bench, tmp_path: Path) -> None:
+    spoiled = trade("15:00:00", 1, symbol="A").encode().replace(b",A,", b",\xff,")
+    lookalike = trade("15:00:01", 2, symbol="\\xff").encode()
+    path = tmp_path / "a.csv"
+    good = [trade("15:00:02", number).encode() for number in range(10, 60)]
+    path.write_bytes(b"\n".join([HEADER.encode(), spoiled, lookalike, *good, b""]))
+    assert bench.run(path).status == Status.PUBLISHED
+    shown = [row["_raw"] for row in list_quarantine(bench.lake, bench.contract.name).as_dict()["rows"]]
+    assert shown == [{"base64": base64.b64encode(spoiled).decode()}, lookalike.decode()]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tapehouse.jsonable import json_form
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,27 +20,7 @@ _WIDE = 400
 
 def emit(document: Any) -> None:
     """Print one JSON document."""
-    print(json.dumps(document, indent=2, default=plain, ensure_ascii=False))
-
-
-def plain(value: Any) -> Any:
-    """The JSON form of a value: decimals as text (a JSON number would round them), times as ISO 8601, bytes as text
-    where they are UTF-8 and as base64 otherwise.
-    """
-    if isinstance(value, Decimal | Path):
-        return str(value)
-    if isinstance(value, dt.datetime | dt.date | dt.time):
-        return value.isoformat()
-    if isinstance(value, dt.timedelta):
-        return value.total_seconds()
-    if isinstance(value, bytes):
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            return {"base64": base64.b64encode(value).decode()}
-    if hasattr(value, "as_dict"):
-        return value.as_dict()
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+    print(json.dumps(document, indent=2, default=json_form, ensure_ascii=False))
 
 
 def note(text: str) -> None:

@@ -92,13 +92,13 @@ def _csv(rows: Rows) -> None:
 def _text(value: object) -> str | None:
     import json
 
-    from tapehouse.cli.output import plain
+    from tapehouse.jsonable import json_form
 
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, list | dict):
-        return json.dumps(value, default=plain, ensure_ascii=False)
-    shown = plain(value)
+        return json.dumps(value, default=json_form, ensure_ascii=False)
+    shown = json_form(value)
     return shown if isinstance(shown, str) else json.dumps(shown)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tapehouse.errors import UsageError
+from tapehouse.jsonable import json_form
 from tapehouse.lake.files import stage_rows
 from tapehouse.lake.home import Lake
 from tapehouse.lake.publish import publish, recover
@@ -39,7 +40,7 @@ class QuarantineList:
     rows: pl.DataFrame
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON form; bytes as text with unreadable ones escaped."""
+        """JSON form; bytes as text where they are UTF-8, else as `{"base64": ...}`."""
         return {"total": self.total, "groups": dict(self.groups), "rows": [plain(row) for row in self.rows.to_dicts()]}
 
     def to_polars(self) -> pl.DataFrame:
@@ -163,17 +164,9 @@ def discard(lake: Lake, contract: str, batch: str, rows: Iterable[int], why: str
 
 def plain(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row with values JSON can hold."""
-    out: dict[str, Any] = {}
-    for name, value in row.items():
-        if isinstance(value, bytes):
-            out[name] = readable(value)
-        elif isinstance(value, dt.datetime):
-            out[name] = value.isoformat()
-        else:
-            out[name] = value
-    return out
+    return {name: json_form(value) if isinstance(value, bytes | dt.datetime) else value for name, value in row.items()}
 
 
 def readable(raw: bytes) -> str:
-    """Bytes as text, with what is not UTF-8 escaped, so that nothing is lost to the eye."""
+    """Bytes as text for a column of texts, with what is not UTF-8 escaped."""
     return raw.decode("utf-8", errors="backslashreplace")
