@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute
 
 from tapehouse.contracts import expr as ast
 from tapehouse.contracts.model import Contract, Kind, RowRule

@@ -163,18 +163,17 @@ class Lake:
         return [name for name, alive in self._spills() if alive]
 
     def warm(self) -> None:
-        """Start importing pyiceberg and opening the catalogue in the background; trouble shows at first use."""
+        """Import pyiceberg and open the catalogue now, before threads start; trouble shows at first use.
 
-        def work() -> None:
-            with suppress(Exception):
-                from tapehouse.lake import publish as _publish  # noqa: F401
-                from tapehouse.lake.iceberg import commits as _commits  # noqa: F401
-                from tapehouse.lake.iceberg import statistics as _statistics  # noqa: F401
+        Not in the background: importing while worker threads import lazily too can deadlock in the import system.
+        """
+        with suppress(Exception):
+            from tapehouse.lake import publish as _publish  # noqa: F401
+            from tapehouse.lake.iceberg import commits as _commits  # noqa: F401
+            from tapehouse.lake.iceberg import statistics as _statistics  # noqa: F401
 
-                if not self.read_only:
-                    _ = self.catalog
-
-        threading.Thread(target=work, name="tapehouse-lake-warm", daemon=True).start()
+            if not self.read_only:
+                _ = self.catalog
 
     @property
     def catalog(self) -> SqliteCatalog:
