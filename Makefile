@@ -9,7 +9,7 @@ export PYTHON UV EXTRAS
 EXTRAS ?= dev
 VENV := .venv
 BIN := $(VENV)/bin
-LOCKED := uv.lock pyproject.toml scripts/bootstrap.sh
+LOCKED := uv.lock pyproject.toml scripts/bootstrap.sh hatch_build.py $(wildcard src/tapehouse/native/*.[ch])
 JOBS ?= 2
 PYTEST_ARGS ?=
 
