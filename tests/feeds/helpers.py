@@ -7,6 +7,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +57,28 @@ def batch(folder: Path, data: bytes, name: str = "batch.csv", origin: str | None
 
 
 def slices_of(what: Contract, source: BatchSource, slice_bytes: int = 1 << 20) -> list[Slice]:
-    """All slices, each checked against the door's promises."""
+    """All slices, each checked against the door's promises, with texts where the kernel could have parsed them."""
     found = list(reader(what.feed.format)(what, source, slice_bytes=slice_bytes))
     row = 0
     for part in found:
         check_slice(what, part, row)
         row += part.records
-    return found
+    return [_as_text(what, part) for part in found]
+
+
+def _as_text(what: Contract, part: Slice) -> Slice:
+    """The slice as a reader hands it over that types whole numbers only."""
+    columns, failed = [], dict(part.failed)
+    for column in what.columns:
+        series = part.frame[column.name]
+        if series.dtype == pl.Categorical:
+            series = series.cast(pl.String)
+        elif series.dtype != pl.String and part.written is not None and column.grammar in (Grammar.DECIMAL, Grammar.ISO8601):
+            present = series.is_not_null() | failed.pop(column.name, pl.repeat(False, len(series), eager=True))
+            texts = part.written(column.name, np.arange(len(series)))
+            series = texts.alias(column.name).set(~present, None)
+        columns.append(series)
+    return replace(part, frame=pl.DataFrame(columns), failed=failed)
 
 
 def check_slice(what: Contract, part: Slice, row: int) -> None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +19,9 @@ from tapehouse.contracts.expr import Scope
 from tapehouse.contracts.model import Contract
 from tapehouse.errors import FeedError
 from tapehouse.feeds import reader
-from tapehouse.feeds.base import BatchSource, Malformed, Slice
+from tapehouse.feeds.base import BatchSource, Malformed, RawRecord, Slice
 from tapehouse.kernel.fingerprint import Tally, batch_salt
-from tapehouse.kernel.parse import path_captures
+from tapehouse.kernel.parse import FAILED, parse, path_captures
 from tapehouse.kernel.profile import Profile
 from tapehouse.kernel.refine import Records, Refined, refine
 from tapehouse.kernel.verdict import Judge, JudgeState
@@ -129,7 +129,7 @@ class _Task:
         """Judge one slice; returns its records and the bytes they take."""
         first, only = part.first_row, self._only
         rows = part.rows if part.rows is not None else np.arange(first, first + part.frame.height)
-        records = Records(part.frame, rows, part.failed, self._ordinal, self._captures, only)
+        records = Records(part.frame, rows, part.failed, self._ordinal, self._captures, only, part.written)
         refined = refine(self._contract, self._judge, self._state, records, self._salts)
         malformed, count = part.malformed, part.records
         if only is not None:
@@ -146,9 +146,9 @@ def _slices(contract: Contract, judge: Judge, source: BatchSource) -> Iterator[S
     if judge.scope != Scope.BATCH:
         yield from slices
         return
-    parts, held = list[Slice](), 0
+    parts, held, captures = list[Slice](), 0, path_captures(contract, source.origin)
     for part in slices:
-        parts.append(part)
+        parts.append(_parsed(contract, part, captures))
         held += int(part.frame.estimated_size())
         if held > WHOLE_BATCH_BYTES:
             raise FeedError(
@@ -160,8 +160,22 @@ def _slices(contract: Contract, judge: Judge, source: BatchSource) -> Iterator[S
         yield joined(parts)
 
 
+def _parsed(contract: Contract, part: Slice, captures: Mapping[str, str]) -> Slice:
+    """The slice with canonical values: one slice of a batch may have come as text and the next one typed."""
+    frame = parse(contract, part.frame, part.failed, captures)
+    failed = {name.removeprefix(FAILED): frame.get_column(name) for name in frame.columns if name.startswith(FAILED)}
+
+    def written(column: str, positions: npt.NDArray[np.int64]) -> pl.Series:
+        given = part.frame.get_column(column)
+        if given.dtype == pl.String or part.written is None:
+            return given.gather(positions).cast(pl.String)
+        return part.written(column, positions)
+
+    return replace(part, frame=frame.select(part.frame.columns), failed=failed, written=written)
+
+
 def joined(parts: list[Slice]) -> Slice:
-    """Consecutive slices of one batch as one."""
+    """Consecutive slices of one batch as one; all canonical, or all of the same types."""
     if len(parts) == 1:
         return parts[0]
     rows = [
@@ -170,23 +184,35 @@ def joined(parts: list[Slice]) -> Slice:
     ]
     ends = np.cumsum([part.frame.height for part in parts])
 
-    def raw(positions: npt.NDArray[np.int64]) -> list[object]:
-        found: list[object] = []
+    def apart(positions: npt.NDArray[np.int64]) -> Iterator[tuple[Slice, npt.NDArray[np.int64]]]:
         which = np.searchsorted(ends, positions, side="right")
         for index in np.unique(which):
-            found.extend(parts[index].raw(positions[which == index] - (ends[index - 1] if index else 0)))
-        return found
+            yield parts[index], positions[which == index] - (ends[index - 1] if index else 0)
+
+    def raw(positions: npt.NDArray[np.int64]) -> list[RawRecord]:
+        return [record for part, where in apart(positions) for record in part.raw(where)]
+
+    def written(column: str, positions: npt.NDArray[np.int64]) -> pl.Series:
+        texts = [part.written(column, where) for part, where in apart(positions) if part.written is not None]
+        return pl.concat(texts)
 
     malformed: list[Malformed] = [one for part in parts for one in part.malformed]
+    texts = {name for part in parts for name, kind in part.frame.schema.items() if kind == pl.String}
     return Slice(
-        frame=pl.concat([part.frame for part in parts], how="vertical_relaxed"),
+        frame=pl.concat([part.frame.cast(_as_text(part, texts)) for part in parts], how="vertical_relaxed"),
         first_row=parts[0].first_row,
         records=sum(part.records for part in parts),
-        raw=raw,  # type: ignore[arg-type]
+        raw=raw,
         rows=np.concatenate(rows),
         failed=_joined_failures(parts),
         malformed=malformed,
+        written=written if all(part.written is not None for part in parts) else None,
     )
+
+
+def _as_text(part: Slice, texts: Set[str]) -> dict[str, type[pl.DataType]]:
+    """Casts of categories to text, where another slice has text."""
+    return {name: pl.String for name, kind in part.frame.schema.items() if name in texts and kind == pl.Categorical}
 
 
 def _joined_failures(parts: list[Slice]) -> dict[str, pl.Series]:

@@ -1,7 +1,8 @@
 """The narrow door between bytes and the kernel: what a feed must hand over, whoever reads it.
 
 A feed turns one batch into `Slice`s: frames of a bounded number of records in the order of the batch. A column of a
-slice is either text (`String`, still to be parsed by the kernel) or already canonical (see `contracts.model.Kind`), in
+slice is either text (`String`, or `Categorical` where a text column has few values; still to be parsed by the kernel)
+or already canonical (see `contracts.model.Kind`), in
 which case `failed` says where the reader refused a value. Records that could not be split into fields at all never
 reach the frame: they are `Malformed`, with their bytes. A compiled reader can replace any feed behind this door.
 """
@@ -66,6 +67,14 @@ class RawAccess(Protocol):
         ...
 
 
+class TextAccess(Protocol):
+    """Fetches what was written in a column, lazily: only refused values ever pay for it."""
+
+    def __call__(self, column: str, positions: Positions) -> pl.Series:
+        """Text of the column in the records at `positions` (0-based in the slice's frame), in that order."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Slice:
     """A bounded run of consecutive records of one batch.
@@ -73,7 +82,7 @@ class Slice:
     `frame` has one column per contract column that has a `source` in the batch; `rows` gives each frame row's 0-based
     record number in the batch, strictly increasing (None: `first_row`, `first_row + 1`, ...). `records` counts all
     records of the slice, malformed ones included, as counted from the bytes and not from the frame: it is the
-    input side of conservation (I1).
+    input side of conservation (I1). `written` is there where values were typed by the reader and have a text.
     """
 
     frame: pl.DataFrame
@@ -83,6 +92,7 @@ class Slice:
     rows: Positions | None = None
     failed: Mapping[str, pl.Series] = field(default_factory=dict)
     malformed: Sequence[Malformed] = ()
+    written: TextAccess | None = None
 
 
 class FeedReader(Protocol):

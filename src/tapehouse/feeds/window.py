@@ -27,8 +27,6 @@ class Window:
         self._size = size
         self._returns = returns
         self._kept = b""
-        self._ahead: bytes | None = None
-        self._ahead_is_last = False
         self._all_read = False
         self._done = False
 
@@ -42,24 +40,10 @@ class Window:
         self._done = self._all_read
         return data, self._done
 
-    def prefetch(self) -> tuple[bytes, bool] | None:
-        """Read the block after this one now, while another thread has the work; None if there is none.
-
-        It is what `advance` will return, provided that nothing is kept of this one.
-        """
-        if self._ahead is None:
-            if self._all_read:
-                return None
-            self._ahead, self._ahead_is_last = self._stream.read_block(self._size)
-        return self._ahead, self._ahead_is_last
-
     def _read(self) -> bytes:
-        if self._ahead is not None:
-            data, self._all_read, self._ahead = self._ahead, self._ahead_is_last, None
-        elif self._all_read:
-            data = b""
-        else:
-            data, self._all_read = self._stream.read_block(self._size)
+        if self._all_read:
+            return b""
+        data, self._all_read = self._stream.read_block(self._size)
         return data
 
     def keep(self, rest: bytes) -> None:

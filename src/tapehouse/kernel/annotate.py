@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -10,6 +10,7 @@ import polars as pl
 from tapehouse.contracts import expr as ast
 from tapehouse.contracts.expr import Scope
 from tapehouse.kernel.compile import MATERIALISED, Compiler
+from tapehouse.kernel.distinct import DistinctColumns, bare_texts, per_text, plain
 from tapehouse.kernel.types import Typer
 from tapehouse.kernel.windows import WindowState, ordered, whole_batch
 from tapehouse.reference import References
@@ -26,25 +27,46 @@ class JudgeState:
 
 
 class Annotator:
-    """Adds one column per lookup, session test and window that the given trees contain, inner ones first."""
+    """Adds one column per lookup, session test and window that the given trees contain, inner ones first, and one per
+    part of a condition that asks something of a single text column.
+    """
 
-    def __init__(self, trees: Iterable[ast.Expr], typer: Typer, references: References, event_time: str) -> None:
+    def __init__(
+        self,
+        trees: Iterable[ast.Expr],
+        conditions: Sequence[ast.Expr],
+        typer: Typer,
+        references: References,
+        event_time: str,
+    ) -> None:
         self._typer = typer
         self._references = references
         self._event_time = event_time
+        self._bare = bare_texts(conditions, typer)
         self.columns: dict[ast.Expr, str] = {}
-        for tree in trees:
-            for node in _inside_out(tree):
-                if isinstance(node, MATERIALISED) and node not in self.columns:
-                    self.columns[node] = f"_x{len(self.columns)}"
+        nodes = [part for tree in conditions for part in per_text(tree, typer)]
+        nodes += [node for tree in trees for node in _inside_out(tree) if isinstance(node, MATERIALISED)]
+        for node in nodes:
+            self.columns.setdefault(node, f"_x{len(self.columns)}")
 
     def annotate(self, frame: pl.DataFrame, state: JudgeState) -> pl.DataFrame:
         """`frame` with the annotation columns; advances `state` past its last row."""
+        texts = [name for name in self._bare if frame.schema[name] == pl.Categorical]
+        frame = frame.with_columns(pl.col(name).cast(pl.String) for name in texts)
         compiler = Compiler(self._typer, self.columns, frame.columns)
+        distinct = DistinctColumns(frame)
         rows: dict[tuple[str, tuple[str, ...]], pl.Series] = {}
         for node, name in self.columns.items():
-            frame = frame.with_columns(self._values(node, name, frame, state, compiler, rows).alias(name))
+            if isinstance(node, MATERIALISED):
+                values = self._values(node, name, frame, state, compiler, distinct, rows)
+            else:
+                values = self._per_text(node, distinct)
+            frame = frame.with_columns(values.alias(name))
         return frame
+
+    def _per_text(self, node: ast.Expr, distinct: DistinctColumns) -> pl.Series:
+        condition = Compiler(self._typer, {}, ()).compile(node)
+        return distinct.evaluate(node.columns()[0], lambda texts: texts.select(condition).to_series())
 
     def _values(
         self,
@@ -53,10 +75,11 @@ class Annotator:
         frame: pl.DataFrame,
         state: JudgeState,
         compiler: Compiler,
+        distinct: DistinctColumns,
         rows: dict[tuple[str, tuple[str, ...]], pl.Series],
     ) -> pl.Series:
         if isinstance(node, ast.Lookup):
-            return self._lookup(node, frame, rows)
+            return self._lookup(node, frame, distinct, rows)
         if isinstance(node, ast.InSession):
             return self._in_session(node, frame.select(compiler.compile(node.operand)).to_series())
         operand = getattr(node, "operand", None)
@@ -66,14 +89,21 @@ class Annotator:
         return whole_batch(node, frame, compiled)
 
     def _lookup(
-        self, node: ast.Lookup, frame: pl.DataFrame, rows: dict[tuple[str, tuple[str, ...]], pl.Series]
+        self,
+        node: ast.Lookup,
+        frame: pl.DataFrame,
+        distinct: DistinctColumns,
+        rows: dict[tuple[str, tuple[str, ...]], pl.Series],
     ) -> pl.Series:
         table = self._references.tables[node.table]
         by = tuple(dict(zip(node.keys, node.by, strict=True))[key] for key in table.keys)
+        values = table.frame[node.column]
+        if len(by) == 1 and not len(table.valid_from) and frame.schema[by[0]] in (pl.String, pl.Categorical):
+            return distinct.evaluate(by[0], lambda texts: values.gather(table.rows(texts, None)))
         if (node.table, by) not in rows:
             event = frame[self._event_time] if len(table.valid_from) else None
-            rows[node.table, by] = table.rows(frame.select(by), event)
-        return table.frame[node.column].gather(rows[node.table, by])
+            rows[node.table, by] = table.rows(plain(frame.select(by)), event)
+        return values.gather(rows[node.table, by])
 
     def _in_session(self, node: ast.InSession, instants: pl.Series) -> pl.Series:
         first, last = instants.min(), instants.max()

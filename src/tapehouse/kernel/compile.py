@@ -70,7 +70,7 @@ class Compiler:
         constant = self.constant(node)
         if constant is not None:
             return pl.lit(constant)
-        if isinstance(node, MATERIALISED):
+        if node in self._materialised or isinstance(node, MATERIALISED):
             return pl.col(self._materialised[node])
         return self._handlers[type(node)](node)
 

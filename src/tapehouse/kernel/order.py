@@ -17,15 +17,23 @@ _SAMPLE_ROWS = 4096
 
 
 def compact(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
-    """`frame` with these text columns as categories: a quarter of the memory, and half the time to sort and write."""
-    return frame.with_columns(pl.col(name).cast(pl.Categorical) for name in names)
+    """`frame` with these text columns as categories, and no others: a quarter of the memory, and half the time to sort
+    and write.
+    """
+    kinds = {name: kind for name, kind in frame.schema.items() if kind in (pl.String, pl.Categorical)}
+    wanted = {name: pl.Categorical if name in names else pl.String for name in kinds}
+    return frame.cast({name: kind for name, kind in wanted.items() if kinds[name] != kind})
 
 
 def compactable(contract: Contract, frame: pl.DataFrame) -> tuple[str, ...]:
-    """Text columns with few distinct values, judged by a sample of rows spread over the frame."""
-    sample = frame.gather_every(max(1, frame.height // _SAMPLE_ROWS))
+    """Text columns with few distinct values: those that came as categories, and what a sample of rows spread over the
+    frame says of the others.
+    """
     names = [column.name for column in contract.columns if column.kind == Kind.STRING]
-    return tuple(name for name in names if sample.get_column(name).n_unique() * 4 <= sample.height)
+    plain = [name for name in names if frame.schema[name] == pl.String]
+    sample = frame.select(plain).gather_every(max(1, frame.height // _SAMPLE_ROWS))
+    many = {name for name in plain if sample.get_column(name).n_unique() * 4 > sample.height}
+    return tuple(name for name in names if name not in many)
 
 
 def partition_ids(contract: Contract, event_time: pl.Series) -> pl.Series:

@@ -55,7 +55,7 @@ def path_captures(contract: Contract, origin: str) -> Mapping[str, str]:
 def parse(
     contract: Contract, frame: pl.DataFrame, failed: Mapping[str, pl.Series], captures: Mapping[str, str]
 ) -> pl.DataFrame:
-    """Canonical columns of `frame`, in contract order, with `_failed_<column>` markers.
+    """Canonical columns of `frame`, in contract order, with `_failed_<column>` markers. Texts may stay categories.
 
     `failed` are the reader's own refusals, for the columns it typed itself. Columns the frame lacks become null.
     """
@@ -69,6 +69,7 @@ def parse(
         if column.name in failed:
             refused = failed[column.name] if refused is None else refused | failed[column.name]
         if column.sentinels:
+            value = value.cast(pl.String) if value.dtype == pl.Categorical else value
             value = value.set(value.is_in(list(column.sentinels)), None)
         parsed.append(value.alias(column.name))
         if refused is not None and refused.any():
@@ -92,7 +93,7 @@ def polars_type(column: Column) -> pl.DataType:
 def _typed(column: Column, given: pl.Series, captures: Mapping[str, str]) -> tuple[pl.Series, pl.Series | None]:
     """Canonical values of one column, and where its grammar refused (None: nowhere, for sure)."""
     if column.kind == Kind.STRING:
-        return given if given.dtype == pl.String else given.cast(pl.String), None
+        return given if given.dtype in (pl.String, pl.Categorical) else given.cast(pl.String), None
     if given.dtype != pl.String:
         return given.cast(polars_type(column)), None
     value = _GRAMMARS[column.grammar](column, given, captures)

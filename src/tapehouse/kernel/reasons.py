@@ -13,6 +13,7 @@ from tapehouse.contracts import expr as ast
 from tapehouse.contracts.model import Contract, Kind, RowRule
 from tapehouse.contracts.units import Unit
 from tapehouse.kernel.compile import Compiler
+from tapehouse.kernel.distinct import plain
 from tapehouse.kernel.types import Type, Typer
 
 REASON = pl.Struct(
@@ -38,6 +39,7 @@ class ReasonWriter:
 
     def write(self, rejected: pl.DataFrame) -> pl.Series:
         """One list of `REASON` per row of a frame that has `_broken` and the annotations."""
+        rejected = plain(rejected)
         compiler = Compiler(self._typer, self._materialised, rejected.columns)
         broken = rejected["_broken"].to_numpy()
         rows, parts = [], []

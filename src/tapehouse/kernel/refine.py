@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import polars as pl
 
 from tapehouse.contracts.model import Contract
 from tapehouse.kernel.compile import Compiler
+from tapehouse.kernel.distinct import plain
 from tapehouse.kernel.fingerprint import Tally, tally
 from tapehouse.kernel.parse import FAILED, parse
 from tapehouse.kernel.profile import Profile, profile
@@ -34,6 +35,7 @@ class Records:
     batch: int
     captures: Mapping[str, str]
     only: npt.NDArray[np.int64] | None = None
+    written: Callable[[str, npt.NDArray[np.int64]], pl.Series] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def refine(
     positions = np.searchsorted(records.rows, rejected.get_column("_row").to_numpy())
     return Refined(
         good=_good(contract, judge, kept, bad),
-        rejected=rejected.with_columns(_texts(records.frame, rejected, positions)),
+        rejected=rejected.with_columns(_texts(records, rejected, positions)),
         positions=positions,
         taken=taken,
         rejected_tally=tally(rejected, contract.columns, salts),
@@ -84,21 +86,29 @@ def refine(
     )
 
 
-def _texts(given: pl.DataFrame, rejected: pl.DataFrame, positions: npt.NDArray[np.int64]) -> list[pl.Series]:
+def _texts(records: Records, rejected: pl.DataFrame, positions: npt.NDArray[np.int64]) -> list[pl.Series]:
     """What was written where a value was refused, as `_text_<column>`, for the reasons."""
-    names = [name.removeprefix(FAILED) for name in rejected.columns if name.startswith(FAILED)]
-    return [
-        given.get_column(name)[positions].alias(f"_text_{name}")
-        for name in names
-        if given.schema.get(name) == pl.String
-    ]
+    texts = []
+    for marker in (name for name in rejected.columns if name.startswith(FAILED)):
+        name, refused = marker.removeprefix(FAILED), rejected.get_column(marker)
+        if records.frame.schema.get(name) == pl.String:
+            text = records.frame.get_column(name)[positions]
+        elif records.written is not None and refused.any():
+            where = refused.arg_true()
+            text = pl.repeat(None, rejected.height, dtype=pl.String, eager=True)
+            text = text.scatter(where, records.written(name, positions[where.to_numpy()]))
+        else:
+            continue
+        texts.append(text.alias(f"_text_{name}"))
+    return texts
 
 
 def _filter(contract: Contract, annotated: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows the contract asks for, and the others. A row whose filter is null is judged, not dropped."""
     if contract.filter is None:
         return annotated, annotated.clear()
-    wanted = Compiler(Typer(contract), {}, annotated.columns).compile(contract.filter).fill_null(value=True)
+    condition = Compiler(Typer(contract), {}, annotated.columns).compile(contract.filter).fill_null(value=True)
+    wanted = plain(annotated).select(condition).to_series()
     return annotated.filter(wanted), annotated.filter(~wanted)
 
 

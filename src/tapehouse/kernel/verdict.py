@@ -47,7 +47,8 @@ class Judge:
                 f"reference table {absent[0]!r} is not loaded", fix=f"pass --reference {absent[0]}=FILE"
             )
         self._typer = typer
-        self._annotator = Annotator(trees, typer, references, contract.event_time.name)
+        conditions = [rule.broken for rule in contract.rules]
+        self._annotator = Annotator(trees, conditions, typer, references, contract.event_time.name)
         self._reasons = ReasonWriter(contract, typer, self._annotator.columns)
         self.scope = max((tree.scope for tree in trees), default=Scope.ROW)
         self.reject_mask = _mask(contract.rules, Severity.REJECT)

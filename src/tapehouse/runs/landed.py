@@ -18,6 +18,7 @@ from tapehouse.contracts.model import Contract, Key, Kind
 from tapehouse.feeds import reader
 from tapehouse.feeds.base import BatchSource, Slice
 from tapehouse.kernel.dedupe import key_hashes
+from tapehouse.kernel.distinct import plain
 from tapehouse.kernel.fingerprint import Tally, batch_salt, tally
 from tapehouse.kernel.parse import parse, path_captures
 
@@ -40,7 +41,7 @@ class Reread:
 def text_hashes(contract: Contract, rows: pl.DataFrame) -> pl.Series:
     """One hash per row of all its text columns, named `_texts`; comparable only within this process."""
     names = tuple(column.name for column in contract.columns if column.kind == Kind.STRING)
-    hashes = key_hashes(rows, Key(names)) if names else np.zeros(rows.height, np.uint64)
+    hashes = key_hashes(plain(rows), Key(names)) if names else np.zeros(rows.height, np.uint64)
     return pl.Series(TEXTS, hashes)
 
 

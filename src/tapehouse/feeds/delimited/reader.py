@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from tapehouse.contracts.model import Contract
 from tapehouse.errors import FeedError
-from tapehouse.feeds.base import BatchSource, Slice
-from tapehouse.feeds.delimited import split, typed
+from tapehouse.feeds.base import BatchSource, Malformed, Positions, Slice
+from tapehouse.feeds.delimited import compiled, split, typed
 from tapehouse.feeds.delimited.head import read_head
 from tapehouse.feeds.delimited.layout import Layout
-from tapehouse.feeds.delimited.records import Records, lines_of_plain, looks_plain, quote_in, scan
+from tapehouse.feeds.delimited.records import Records, lines_of_plain, looks_plain, scan
 from tapehouse.feeds.linear import BlockRaw, LineReader, frame_maker
 from tapehouse.feeds.lines import Dialect
 from tapehouse.feeds.streams import open_streams
@@ -35,10 +34,11 @@ def read(contract: Contract, source: BatchSource, *, slice_bytes: int) -> Iterat
     frame = frame_maker(contract, constants)
     offset, row = 0, 0
     streams = open_streams(source, contract.feed)
-    with closing(streams), ThreadPoolExecutor(1, "tapehouse-csv") as worker:
+    with closing(streams):
         for stream in streams:
             layout, passed = read_head(stream, contract, dialect, source.origin)
-            member = _Member(frame, dialect.record_bytes_max, offset + passed, row, layout, dialect, worker)
+            loop = compiled.Reader(layout, dialect)
+            member = _Member(frame, dialect.record_bytes_max, offset + passed, row, layout, dialect, loop)
             yield from member.slices(stream, slice_bytes)
             offset, row = member.offset, member.row
 
@@ -52,28 +52,19 @@ def _dialect(contract: Contract) -> Dialect:
     return Dialect(ord(feed.delimiter), quote, (feed.comment or "").encode(), feed.max_record_bytes)
 
 
-@dataclass(frozen=True, slots=True)
-class _Ahead:
-    """A block that is being read before anybody has asked for it."""
-
-    data: bytes
-    frame: Future[pl.DataFrame | None]
-
-
 @dataclass(slots=True)
 class _Member(LineReader):
-    """Reads one stream of delimited records; `worker` takes half of the work on plain blocks."""
+    """Reads one stream of delimited records."""
 
     layout: Layout
     dialect: Dialect
-    worker: Executor
-    _started: _Ahead | None = field(default=None, init=False)
+    loop: compiled.Reader
 
     def no_columns(self) -> list[pl.Series]:
         return typed.from_fields([], self.layout).columns
 
     def block(self, data: bytes, window: Window, *, last: bool) -> Generator[Slice, None, int]:
-        plain = self._plain(data, window, last=last)
+        plain = self._plain(data) if looks_plain(data, self.dialect, last=last) else None
         if plain is not None:
             self.row += plain.records
             yield plain
@@ -85,46 +76,74 @@ class _Member(LineReader):
             self.row += len(part.codes)
         return records.consumed
 
-    def _plain(self, data: bytes, window: Window, *, last: bool) -> Slice | None:
-        """A block in which each line is a good record, read at full speed; None if it is not such a block.
-
-        Polars has its threads busy with this block, and then with the next one, while lines are found here.
-        """
-        ahead, self._started = self._started, None
-        if ahead is None or ahead.data is not data:
-            ahead = self._start(data, last=last)
-        if ahead is None:
-            return None
+    def _plain(self, data: bytes) -> Slice | None:
+        """A block of plain lines, read at full speed; None if it turns out not to be one."""
+        block = self.loop.read(data)
+        if block is not None:
+            return self._read(data, block)
         lines = lines_of_plain(data, self.dialect)
-        following = window.prefetch()
-        if lines is None:
-            return None
-        self._started = self._start(following[0], last=following[1]) if following else None
-        parsed = typed.parse(lines, self.layout, ahead.frame)
-        if parsed is None:
+        parsed = typed.parse(lines, self.layout) if lines is not None else None
+        if lines is None or parsed is None:
             return None
         raw = BlockRaw(data, self.offset, lines.starts, lines.ends, self.row)
-        return Slice(self.frame(parsed.columns), self.row, len(lines.ends), raw, failed=parsed.failed)
+        return self._slice(parsed, raw, len(lines.ends))
 
-    def _start(self, data: bytes, *, last: bool) -> _Ahead | None:
-        """Have a block read by the worker, if it looks plain."""
-        if not looks_plain(data, self.dialect, last=last):
-            return None
-        quote = quote_in(data, self.dialect)
-        return _Ahead(data, self.worker.submit(typed.read_ahead, data, quote, self.dialect.separator, self.layout))
+    def _read(self, data: bytes, block: compiled.Block) -> Slice:
+        odd = block.odd
+        rows = np.delete(np.arange(block.records), odd.rows) + self.row if len(odd.rows) else None
+        raw = BlockRaw(data, self.offset, block.starts, block.ends, self.row, rows)
+        parsed = typed.Parsed(block.columns, block.failed)
+        if rows is None:
+            return self._slice(parsed, raw, block.records)
+        codes = np.ones(len(odd.rows), np.int8)
+        found = split.Verdicts(odd.starts, odd.ends, odd.fields, codes)
+        bad = split.malformed(data, found, self.offset, odd.rows + self.row, self.dialect, self.layout.width)
+        return self._slice(parsed, raw, block.records, bad)
 
     def _troubled(self, data: bytes, records: Records, part: split.Verdicts) -> Slice:
         """Records of a block that need care."""
         good = np.flatnonzero(part.codes == 0)
-        lines = split.rewrite(data, records, part, self.dialect)
-        if lines is not None:
-            parsed = typed.parse(lines, self.layout)
-        else:
-            parsed = typed.from_fields(split.fields(data, records, part), self.layout)
+        parsed = self._rewritten(data, records, part)
         if parsed is None or len(parsed.columns[0]) != len(good):
             raise AssertionError(f"{len(good)} records at byte {self.offset} did not become as many rows")
-        bad = split.malformed(data, part, self.offset, self.row, self.dialect, self.layout.width)
+        numbers = np.arange(len(part.codes)) + self.row
+        bad = split.malformed(data, part, self.offset, numbers, self.dialect, self.layout.width)
         rows = None if len(good) == len(part.codes) else good + self.row
         raw = BlockRaw(data, self.offset, part.starts[good], part.ends[good], self.row, rows)
-        frame = self.frame(parsed.columns)
-        return Slice(frame, self.row, len(part.codes), raw, rows=rows, failed=parsed.failed, malformed=bad)
+        return self._slice(parsed, raw, len(part.codes), bad)
+
+    def _rewritten(self, data: bytes, records: Records, part: split.Verdicts) -> typed.Parsed | None:
+        lines = split.rewrite(data, records, part, self.dialect)
+        if lines is None:
+            return typed.from_fields(split.fields(data, records, part), self.layout)
+        block = self.loop.read(lines.data, separator=lines.separator, eol=lines.eol, quoted=False)
+        if block is not None and not len(block.odd.rows):
+            return typed.Parsed(block.columns, block.failed)
+        return typed.parse(lines, self.layout)
+
+    def _slice(self, parsed: typed.Parsed, raw: BlockRaw, records: int, bad: Sequence[Malformed] = ()) -> Slice:
+        written = FieldTexts(raw, self.dialect, {target.column.name: target.index for target in self.layout.targets})
+        return Slice(
+            self.frame(parsed.columns),
+            self.row,
+            records,
+            raw,
+            rows=raw.rows,
+            failed=parsed.failed,
+            malformed=bad,
+            written=written,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FieldTexts:
+    """The fields of a slice's records as they were written; see `base.TextAccess`."""
+
+    raw: BlockRaw
+    dialect: Dialect
+    indexes: Mapping[str, int]
+
+    def __call__(self, column: str, positions: Positions) -> pl.Series:
+        texts = [record.raw.decode() for record in self.raw(positions)]
+        rows = typed.split_texts(texts, self.dialect.separator, self.dialect.quote)
+        return pl.Series([row[self.indexes[column]] for row in rows], dtype=pl.String)

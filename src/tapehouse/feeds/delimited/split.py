@@ -122,13 +122,15 @@ def _field(data: bytes, records: Records, start: int, end: int) -> str:
     return np.delete(view(data[start:end]), records.drops[first:stop] - start).tobytes().decode()
 
 
-def malformed(data: bytes, verdicts: Verdicts, offset: int, row: int, dialect: Dialect, width: int) -> list[Malformed]:
-    """The malformed records. `offset` is that of the block's first byte, `row` that of the verdicts' first record."""
+def malformed(
+    data: bytes, verdicts: Verdicts, offset: int, rows: Offsets, dialect: Dialect, width: int
+) -> list[Malformed]:
+    """The malformed records. `offset` is that of the block's first byte, `rows` are the verdicts' record numbers."""
     found = []
     for number in np.flatnonzero(verdicts.codes).tolist():
         start, end = int(verdicts.starts[number]), int(verdicts.ends[number])
         raw = data[start : min(end, start + RAW_BYTES_MAX)]
-        record = RawRecord(row + number, offset + start, end - start, raw)
+        record = RawRecord(int(rows[number]), offset + start, end - start, raw)
         code = int(verdicts.codes[number])
         observed, bound = _explain(code, data[start:end], int(verdicts.counts[number]), dialect, width)
         found.append(Malformed(record, CODES[code], observed, bound))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,18 +38,10 @@ class Parsed:
     failed: dict[str, pl.Series]
 
 
-def read_ahead(data: bytes, quote: int | None, separator: int, layout: Layout) -> pl.DataFrame | None:
-    """The costly half of `parse`, which needs no knowledge of lines and so may run while they are being found."""
-    return _read(data, layout.schema, separator, LF, quote)
-
-
-def parse(lines: Lines, layout: Layout, ahead: Future[pl.DataFrame | None] | None = None) -> Parsed | None:
-    """Read every line; None if some line does not have exactly `layout.width` fields. `ahead` is a `read_ahead`."""
+def parse(lines: Lines, layout: Layout) -> Parsed | None:
+    """Read every line; None if some line does not have exactly `layout.width` fields."""
     padded = _padded(lines, layout) if layout.integers else _NONE
-    if ahead is None:
-        frame = _read(lines.data, layout.schema, lines.separator, lines.eol, lines.quote)
-    else:
-        frame = ahead.result()
+    frame = _read(lines.data, layout.schema, lines.separator, lines.eol, lines.quote)
     if frame is None or frame.height != len(lines.ends) or not _widths_hold(lines, frame, layout.width):
         return None
     doubt = _doubtful(frame, layout, padded)
@@ -182,7 +173,6 @@ def _texts(lines: Lines, doubt: Offsets, layout: Layout) -> dict[int, pl.Series]
     """Text of the whole-number fields of the doubtful lines; of all lines where doubt is common."""
     integers = sorted(layout.integers)
     if len(doubt) <= _DOUBT_SHARE_MAX * len(lines.ends):
-        # Not by Polars: its threads are busy with the next block.
         rows = _fields(lines, doubt)
         return {index: pl.Series([row[index] or None for row in rows], dtype=pl.String) for index in integers}
     schema: Schema = {str(index): pl.String for index in range(layout.width)}
@@ -193,11 +183,14 @@ def _texts(lines: Lines, doubt: Offsets, layout: Layout) -> dict[int, pl.Series]
 
 
 def _fields(lines: Lines, positions: Offsets) -> list[list[str]]:
-    texts = [line.decode() for line in lines.take(positions)]
-    separator = chr(lines.separator)
-    if lines.quote is None:
-        return [line.split(separator) for line in texts]
-    quote, part = re.escape(chr(lines.quote)), re.escape(separator)
-    field = re.compile(f"(?:{quote}((?:[^{quote}]|{quote}{quote})*){quote}|([^{part}]*))(?:{part}|\\Z)")
-    doubled, single = chr(lines.quote) * 2, chr(lines.quote)
-    return [[(quoted or plain).replace(doubled, single) for quoted, plain in field.findall(line)] for line in texts]
+    return split_texts([line.decode() for line in lines.take(positions)], lines.separator, lines.quote)
+
+
+def split_texts(texts: Sequence[str], separator: int, quote: int | None) -> list[list[str]]:
+    """Fields of well-formed records, quotes undone."""
+    mark = None if quote is None else chr(quote)
+    if mark is None or not any(mark in text for text in texts):
+        return [text.split(chr(separator)) for text in texts]
+    quoting, part = re.escape(mark), re.escape(chr(separator))
+    field = re.compile(f"(?:{quoting}((?:[^{quoting}]|{quoting}{quoting})*){quoting}|([^{part}]*))(?:{part}|\\Z)")
+    return [[(quoted or plain).replace(mark * 2, mark) for quoted, plain in field.findall(text)] for text in texts]

@@ -1,0 +1,236 @@
+"""Plain blocks of delimited text read by the compiled loop: records, fields and canonical values in one pass.
+
+What it reads it reads exactly as the slower way does (`typed`, then the kernel's parser), and it refuses whole blocks
+that need care. Grammars it does not know are handed on as text.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from tapehouse import native
+from tapehouse.contracts.model import Column, Grammar, Kind
+from tapehouse.feeds.delimited.layout import Layout, Target
+from tapehouse.feeds.lines import LF, Dialect, Offsets
+
+_VIEWS, _CODES, _INTEGER, _DECIMAL, _ISO8601 = range(5)
+_READ, _NOT_PLAIN, _DICTIONARY_FULL = range(3)
+_DICTIONARY_MAX, _DICTIONARY_SLOTS = 8192, 32768
+_BLOCK_BYTES_MAX = 1 << 31
+_SCALE_MAX = 18
+# Records of the wrong width that a block may hold before it is left to the slower reader.
+_ODD_MAX = 4096
+# The share of a sample's rows up to which distinct texts make a column one of few values.
+_FEW_SHARE = 4
+
+
+class _Column(ctypes.Structure):
+    _fields_ = (
+        ("field", ctypes.c_int32),
+        ("kind", ctypes.c_int32),
+        ("factor", ctypes.c_int64),
+        ("limit", ctypes.c_int64),
+        ("scale", ctypes.c_int32),
+        ("empty_is_null", ctypes.c_int32),
+        ("null_texts", ctypes.c_int32),
+        ("distinct", ctypes.c_int32),
+        ("nulls", ctypes.c_char_p),
+        ("values", ctypes.c_void_p),
+        ("valid", ctypes.c_void_p),
+        ("refused", ctypes.c_void_p),
+        ("side", ctypes.c_void_p),
+        ("dictionary", ctypes.c_void_p),
+        ("slots", ctypes.c_void_p),
+        ("side_used", ctypes.c_int64),
+        ("nulls_found", ctypes.c_int64),
+        ("refusals", ctypes.c_int64),
+    )
+
+
+class _Records(ctypes.Structure):
+    _fields_ = (
+        ("starts", ctypes.c_void_p),
+        ("ends", ctypes.c_void_p),
+        ("odd_starts", ctypes.c_void_p),
+        ("odd_ends", ctypes.c_void_p),
+        ("odd_rows", ctypes.c_void_p),
+        ("odd_fields", ctypes.c_void_p),
+        ("good", ctypes.c_int64),
+        ("odd", ctypes.c_int64),
+        ("odd_max", ctypes.c_int64),
+        ("bytes_max", ctypes.c_int64),
+        ("full", ctypes.c_int32),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Odd:
+    """Records with another number of fields than the layout has: where they lie, their place among all records of the
+    block, and how many fields they have.
+    """
+
+    starts: Offsets
+    ends: Offsets
+    rows: Offsets
+    fields: Offsets
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block as read: contract columns, masks of refused values, and where the good records lie."""
+
+    columns: list[pl.Series]
+    failed: dict[str, pl.Series]
+    starts: npt.NDArray[np.uint32]
+    ends: npt.NDArray[np.uint32]
+    odd: Odd
+
+    @property
+    def records(self) -> int:
+        """All records of the block."""
+        return len(self.starts) + len(self.odd.rows)
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads the blocks of one batch; which text columns have few distinct values is learnt from its first block."""
+
+    layout: Layout
+    dialect: Dialect
+    _many: set[int] = field(default_factory=set, init=False)
+
+    def read(self, data: bytes, *, separator: int | None = None, eol: int = LF, quoted: bool = True) -> Block | None:
+        """Every record of a block of valid text without NUL; None if the block needs care.
+
+        `separator`, `eol` and `quoted` are for text that was rewritten; the dialect's otherwise. The last record may
+        lack its line end.
+        """
+        if native.library is None or len(data) > _BLOCK_BYTES_MAX or not data:
+            return None
+        part = self.dialect.separator if separator is None else separator
+        quote = self.dialect.quote if quoted and self.dialect.quote is not None else -1
+        rows = native.library.th_count(data, ctypes.c_int64(len(data)), eol) + (data[-1] != eol)
+        while True:
+            work = _Work(self, len(data), rows)
+            code = native.library.th_csv_read(
+                data, ctypes.c_int64(len(data)), part, eol, quote, self.layout.width,
+                work.columns, len(work.columns), ctypes.byref(work.records),
+            )  # fmt: skip
+            if code == _READ:
+                return work.block()
+            if code != _DICTIONARY_FULL:
+                return None
+            self._many.add(work.records.full)
+
+    def kind(self, number: int, target: Target) -> int:
+        """How the loop is to read a column."""
+        column = target.column
+        if target.how is not None:
+            return _INTEGER
+        if column.kind == Kind.DECIMAL and column.grammar == Grammar.DECIMAL and column.scale <= _SCALE_MAX:
+            return _DECIMAL
+        if column.kind == Kind.TIMESTAMP and column.grammar == Grammar.ISO8601 and not column.zone:
+            return _ISO8601
+        return _CODES if column.kind == Kind.STRING and number not in self._many else _VIEWS
+
+    def learn(self, number: int, distinct: int, rows: int) -> bool:
+        """Whether a column of `distinct` texts in `rows` rows has few; where not, it is read as text from now on."""
+        if distinct * _FEW_SHARE <= rows:
+            return True
+        self._many.add(number)
+        return False
+
+
+class _Work:
+    """Memory of one call: what C is told, and the arrays it fills."""
+
+    def __init__(self, reader: Reader, size: int, rows: int) -> None:
+        self._reader = reader
+        targets = reader.layout.targets
+        self.columns = (_Column * len(targets))()
+        self._arrays = [self._prepare(number, target, size, rows) for number, target in enumerate(targets)]
+        self._starts, self._ends = np.empty(rows, np.uint32), np.empty(rows, np.uint32)
+        self._odd = [np.empty(_ODD_MAX, np.uint32) for _ in range(4)]
+        odd = map(native.address, self._odd)
+        limit = reader.dialect.record_bytes_max
+        self.records = _Records(
+            native.address(self._starts), native.address(self._ends), *odd, 0, 0, _ODD_MAX, limit, 0
+        )
+
+    def _prepare(self, number: int, target: Target, size: int, rows: int) -> dict[str, npt.NDArray[np.generic]]:
+        c, kind = self.columns[number], self._reader.kind(number, target)
+        c.field, c.kind, c.factor, c.limit = target.index, kind, 1, -1
+        if target.how is not None:
+            c.factor, c.limit = target.how.factor, -1 if target.how.limit is None else target.how.limit
+        c.scale, c.empty_is_null = target.column.scale, "" in target.nulls
+        nulls = [text.encode() for text in sorted(target.nulls) if text]
+        c.null_texts, c.nulls = len(nulls), b"".join(len(text).to_bytes(4, "little") + text for text in nulls)
+        shape = {_VIEWS: ((rows, 2), np.uint64), _CODES: ((rows,), np.uint32)}.get(kind, ((rows,), np.int64))
+        arrays: dict[str, npt.NDArray[np.generic]] = {
+            "values": np.empty(*shape),  # type: ignore[arg-type]
+            "valid": native.bits(rows, ones=True),
+            "refused": native.bits(rows, ones=False),
+        }
+        if kind in (_VIEWS, _CODES):
+            arrays["side"] = np.empty(size, np.uint8)  # pages that are not written to take no memory
+        if kind == _CODES:
+            arrays["dictionary"] = np.empty((_DICTIONARY_MAX, 2), np.uint64)
+            arrays["slots"] = np.zeros(_DICTIONARY_SLOTS, np.uint32)
+        for name, array in arrays.items():
+            setattr(c, name, native.address(array))
+        return arrays
+
+    def block(self) -> Block:
+        """What C left behind, as columns."""
+        rows = self.records.good
+        columns, failed = [], {}
+        for number, target in enumerate(self._reader.layout.targets):
+            columns.append(self._series(number, rows).alias(target.column.name))
+            if self.columns[number].refusals:
+                failed[target.column.name] = _bools(self._arrays[number]["refused"], rows)
+        odd = Odd(*(array[: self.records.odd].astype(np.int64) for array in self._odd))
+        return Block(columns, failed, self._starts[:rows], self._ends[:rows], odd)
+
+    def _series(self, number: int, rows: int) -> pl.Series:
+        c, arrays = self.columns[number], self._arrays[number]
+        valid = arrays["valid"] if c.nulls_found else None
+        if c.kind == _VIEWS:
+            return _texts(arrays["values"], arrays["side"][: c.side_used], rows, valid)
+        if c.kind != _CODES:
+            return _from_arrow(pa.int64(), rows, valid, arrays["values"])
+        texts = _texts(arrays["dictionary"], arrays["side"][: c.side_used], c.distinct, None)
+        few = self._reader.learn(number, c.distinct, rows)
+        if not c.distinct:
+            return pl.repeat(None, rows, dtype=pl.Categorical if few else pl.String, eager=True)
+        values = texts.cast(pl.Categorical) if few else texts
+        return values.gather(_from_arrow(pa.uint32(), rows, valid, arrays["values"]))
+
+
+def _from_arrow(kind: pa.DataType, rows: int, valid: npt.NDArray[np.generic] | None, *buffers: object) -> pl.Series:
+    """A series over these buffers, without copying."""
+    mask = None if valid is None else pa.py_buffer(valid)
+    series = pl.from_arrow(pa.Array.from_buffers(kind, rows, [mask, *(pa.py_buffer(one) for one in buffers)]))
+    assert isinstance(series, pl.Series)  # noqa: S101
+    return series
+
+
+def _texts(
+    views: npt.NDArray[np.generic], side: npt.NDArray[np.generic], rows: int, valid: npt.NDArray[np.generic] | None
+) -> pl.Series:
+    return _from_arrow(pa.string_view(), rows, valid, views, *([side] if len(side) else []))
+
+
+def _bools(bits: npt.NDArray[np.generic], rows: int) -> pl.Series:
+    return _from_arrow(pa.bool_(), rows, None, bits)
+
+
+def is_known(column: Column) -> bool:
+    """Whether the loop reads this column to its canonical value, so that the text is gone once it was read."""
+    return column.kind != Kind.STRING
