@@ -66,6 +66,9 @@ def slices_of(what: Contract, source: BatchSource, slice_bytes: int = 1 << 20) -
     return [_as_text(what, part) for part in found]
 
 
+_PARSED_LATER = (Grammar.DECIMAL, Grammar.ISO8601)
+
+
 def _as_text(what: Contract, part: Slice) -> Slice:
     """The slice as a reader hands it over that types whole numbers only."""
     columns, failed = [], dict(part.failed)
@@ -73,7 +76,7 @@ def _as_text(what: Contract, part: Slice) -> Slice:
         series = part.frame[column.name]
         if series.dtype == pl.Categorical:
             series = series.cast(pl.String)
-        elif series.dtype != pl.String and part.written is not None and column.grammar in (Grammar.DECIMAL, Grammar.ISO8601):
+        elif series.dtype != pl.String and part.written is not None and column.grammar in _PARSED_LATER:
             present = series.is_not_null() | failed.pop(column.name, pl.repeat(False, len(series), eager=True))
             texts = part.written(column.name, np.arange(len(series)))
             series = texts.alias(column.name).set(~present, None)

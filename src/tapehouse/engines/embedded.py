@@ -199,7 +199,7 @@ def joined(parts: list[Slice]) -> Slice:
     malformed: list[Malformed] = [one for part in parts for one in part.malformed]
     texts = {name for part in parts for name, kind in part.frame.schema.items() if kind == pl.String}
     return Slice(
-        frame=pl.concat([part.frame.cast(_as_text(part, texts)) for part in parts], how="vertical_relaxed"),
+        frame=pl.concat([_as_text(part, texts) for part in parts], how="vertical_relaxed"),
         first_row=parts[0].first_row,
         records=sum(part.records for part in parts),
         raw=raw,
@@ -210,9 +210,10 @@ def joined(parts: list[Slice]) -> Slice:
     )
 
 
-def _as_text(part: Slice, texts: Set[str]) -> dict[str, type[pl.DataType]]:
-    """Casts of categories to text, where another slice has text."""
-    return {name: pl.String for name, kind in part.frame.schema.items() if name in texts and kind == pl.Categorical}
+def _as_text(part: Slice, texts: Set[str]) -> pl.DataFrame:
+    """The slice's frame, with categories as text where another slice has text."""
+    names = [name for name, kind in part.frame.schema.items() if name in texts and kind == pl.Categorical]
+    return part.frame.with_columns(pl.col(name).cast(pl.String) for name in names)
 
 
 def _joined_failures(parts: list[Slice]) -> dict[str, pl.Series]:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from tapehouse.contracts.model import Contract
 from tapehouse.feeds.base import Malformed, Positions, RawRecord, Slice
-from tapehouse.feeds.lines import Offsets
 from tapehouse.feeds.streams import Stream
 from tapehouse.feeds.virtual import in_contract_order
 from tapehouse.feeds.window import RAW_BYTES_MAX, Window
@@ -36,8 +36,8 @@ class BlockRaw:
 
     data: bytes
     offset: int
-    starts: Offsets
-    ends: Offsets
+    starts: npt.NDArray[np.integer]
+    ends: npt.NDArray[np.integer]
     first_row: int
     rows: Positions | None = None
 

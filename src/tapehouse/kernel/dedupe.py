@@ -1,7 +1,7 @@
 """Which rows repeat a key: exact, order-independent, and cheap where keys hardly ever repeat.
 
-Each row's key is hashed to 64 bits. Hashes are sorted as plain integers, which shows the few values that occur more
-than once; only rows with such a hash are compared by their real key. A collision of hashes therefore costs a
+Each row's key is hashed to 64 bits. A pass over the hashes as plain integers shows the few values that occur more than
+once; only rows with such a hash are compared by their real key. A collision of hashes therefore costs a
 comparison and never a row. A key with a null part identifies nothing and is never a duplicate.
 """
 
@@ -14,6 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from tapehouse.contracts.model import Key
+from tapehouse.native.order import repeated as native_repeated
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -31,6 +32,9 @@ def repeated(hashes: Sequence[Hashes]) -> Hashes:
     """Hash values that occur more than once over all arrays, sorted ascending."""
     if not hashes:
         return np.empty(0, np.uint64)
+    found = native_repeated(hashes)
+    if found is not None:
+        return found
     merged = np.concatenate(hashes)
     if len(merged) < 2:
         return np.empty(0, np.uint64)

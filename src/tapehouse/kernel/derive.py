@@ -6,7 +6,7 @@ table as one run over everything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,11 @@ import polars as pl
 from tapehouse.contracts.model import Column, Contract, Derivation, Kind, Role
 from tapehouse.errors import ContractError, Problem
 from tapehouse.kernel.order import sort_rows
+from tapehouse.native.bars import Bars, bars
 
 Int64s = npt.NDArray[np.int64]
 _LOW_BITS = 20
+_DOUBLE_EXACT = 1 << 53
 
 
 def derive(contract: Contract, derivation: Derivation, curated: pl.DataFrame) -> pl.DataFrame:
@@ -72,59 +74,78 @@ def _bars(contract: Contract, derivation: Derivation, curated: pl.DataFrame) -> 
     rows = sort_rows(curated.select(time, symbol, price, size).drop_nulls(), [symbol, time])
     if rows.height == 0:
         return _schema(columns).to_frame()
-    times = rows.get_column(time).to_numpy()
-    starts = times // interval * interval
-    starts = np.where(starts > times, np.iinfo(np.int64).min, starts)  # the first bar of all begins before 64 bits do
-    change = (starts[1:] != starts[:-1]) | (rows.get_column(symbol) != rows.get_column(symbol).shift(1)).fill_null(
-        value=True
-    ).to_numpy()[1:]
-    first = np.concatenate(([0], np.flatnonzero(change) + 1))
-    last = np.append(first[1:], rows.height) - 1
-    prices, sizes = rows.get_column(price).to_numpy(), rows.get_column(size).to_numpy()
-    volume = _volumes(sizes, first)
+    values = [rows.get_column(name).to_numpy() for name in (time, price, size)]
+    made = bars(values[0], _codes(rows.get_column(symbol)), values[1], values[2], interval)
+    if made is None:
+        made = _bars_by_columns(rows, values, interval)
+    last = np.append(made.first[1:], rows.height) - 1
     scale = 10 ** (contract.column(price).scale)
     return pl.DataFrame(
         [
-            pl.Series("bar_start", starts[first]),
-            rows.get_column(symbol).gather(pl.Series(first)).alias("symbol"),
-            pl.Series("open", prices[first]),
-            pl.Series("high", np.maximum.reduceat(prices, first)),
-            pl.Series("low", np.minimum.reduceat(prices, first)),
-            pl.Series("close", prices[last]),
-            pl.Series("volume", [one if abs(one) < 1 << 63 else None for one in volume], dtype=pl.Int64),
-            pl.Series("vwap", _vwap(prices, sizes, first, volume, scale)),
-            pl.Series("trades", last - first + 1),
+            pl.Series("bar_start", made.start),
+            rows.get_column(symbol).gather(pl.Series(made.first)).alias("symbol"),
+            pl.Series("open", values[1][made.first]),
+            pl.Series("high", made.high),
+            pl.Series("low", made.low),
+            pl.Series("close", values[1][last]),
+            _volume(made.volume),
+            pl.Series("vwap", _vwap(made, scale)),
+            pl.Series("trades", last - made.first + 1),
         ]
     ).cast(_schema(columns))
 
 
-def _volumes(sizes: Int64s, first: Int64s) -> list[int]:
-    """Sum of sizes per bar, exact although it may exceed 64 bits."""
-    wide = np.abs(sizes.astype(np.float64)).sum() >= 1 << 62
-    volumes: list[int] = np.add.reduceat(sizes.astype(object) if wide else sizes, first).tolist()
-    return volumes
+def _codes(symbols: pl.Series) -> npt.NDArray[np.uint32]:
+    """A number per symbol, equal where the symbols are."""
+    known = symbols if symbols.dtype == pl.Categorical else symbols.cast(pl.Categorical)
+    return known.to_physical().to_numpy()
 
 
-def _vwap(prices: Int64s, sizes: Int64s, first: Int64s, volume: list[int], scale: int) -> list[float | None]:
-    """Exact notional per bar over exact volume, rounded once."""
-    return [
-        total / (shares * scale) if shares else None
-        for total, shares in zip(_notionals(prices, sizes, first), volume, strict=True)
-    ]
+def _below(values: Int64s, limit: int) -> bool:
+    return values.dtype == np.int64 and bool(((values < limit) & (values > -limit)).all())
 
 
-def _notionals(prices: Int64s, sizes: Int64s, first: Int64s) -> list[int]:
-    """Sum of price x size per bar, exact although it may exceed 64 bits: high and low parts of prices summed apart.
+def _volume(volume: npt.NDArray[np.generic]) -> pl.Series:
+    if volume.dtype == np.int64:
+        return pl.Series("volume", volume)
+    return pl.Series("volume", [one if abs(one) < 1 << 63 else None for one in volume.tolist()], dtype=pl.Int64)
 
-    Sizes so large that even the parts could overflow are multiplied as Python integers: slow, and right.
+
+def _bars_by_columns(rows: pl.DataFrame, values: Sequence[Int64s], interval: int) -> Bars:
+    """What the compiled loop makes, from whole columns, and exactly also where sums leave 64 bits: then they are
+    arrays of Python's integers.
     """
+    times, prices, sizes = values
+    starts = times // interval * interval
+    starts = np.where(starts > times, np.iinfo(np.int64).min, starts)  # the first bar of all begins before 64 bits do
+    codes = _codes(rows.to_series(1))
+    first = np.concatenate(([0], np.flatnonzero((starts[1:] != starts[:-1]) | (codes[1:] != codes[:-1])) + 1))
     high, low = prices >> _LOW_BITS, prices & ((1 << _LOW_BITS) - 1)
     part = max(-int(high.min()), int(high.max()), 1 << _LOW_BITS)
     if part * np.abs(sizes.astype(np.float64)).sum() >= 1 << 62:
-        exact: list[int] = np.add.reduceat(prices.astype(object) * sizes.astype(object), first).tolist()
-        return exact
-    highs, lows = np.add.reduceat(high * sizes, first), np.add.reduceat(low * sizes, first)
-    return [(a << _LOW_BITS) + b for a, b in zip(highs.tolist(), lows.tolist(), strict=True)]
+        high, low, sizes = high.astype(object), low.astype(object), sizes.astype(object)
+    return Bars(
+        first,
+        starts[first],
+        np.maximum.reduceat(prices, first),
+        np.minimum.reduceat(prices, first),
+        np.add.reduceat(sizes, first),
+        np.add.reduceat(high * sizes, first),
+        np.add.reduceat(low * sizes, first),
+    )
+
+
+def _vwap(made: Bars, scale: int) -> Sequence[float | None] | pl.Series:
+    """Exact notional per bar over exact volume, rounded once."""
+    small = _below(made.notional_high, 1 << (62 - _LOW_BITS)) and _below(made.notional_low, 1 << 62)
+    notional = (made.notional_high << _LOW_BITS) + made.notional_low
+    if small and _below(notional, _DOUBLE_EXACT) and _below(made.volume, _DOUBLE_EXACT // scale):
+        # Doubles hold both exactly, so their quotient is rounded once too.
+        with np.errstate(all="ignore"):
+            ratio = notional.astype(np.float64) / (made.volume * scale).astype(np.float64)
+        return pl.Series(ratio).set(pl.Series(made.volume == 0), None)
+    parts = zip(made.notional_high.tolist(), made.notional_low.tolist(), made.volume.tolist(), strict=True)
+    return [((high << _LOW_BITS) + low) / (shares * scale) if shares else None for high, low, shares in parts]
 
 
 def _bbo_columns(contract: Contract) -> tuple[Column, ...]:

@@ -1,7 +1,8 @@
 """Expressions of one text column, evaluated once per distinct text instead of once per row.
 
-A tape has millions of prints and a few thousand symbols. Where a reader hands a text column over as categories, whatever
-a rule asks of that column alone (a set, a pattern, a lookup) is asked of its few values and then spread over the rows.
+A tape has millions of prints and a few thousand symbols. Where a reader hands a text column over as categories,
+whatever a rule asks of that column alone (a set, a pattern, a lookup) is asked of its few values and then spread over
+the rows.
 """
 
 from __future__ import annotations
@@ -72,11 +73,16 @@ def per_text(tree: ast.Expr, typer: Typer) -> Iterator[ast.Expr]:
 
 def _is_per_text(tree: ast.Expr, typer: Typer) -> bool:
     nodes = list(tree.walk())
-    if isinstance(tree, _TRIVIAL) or len(tree.columns()) != 1:
+    if isinstance(tree, _TRIVIAL) or _is_null_test(tree) or len(tree.columns()) != 1:
         return False
     if any(isinstance(node, ast.ParseFailed | ast.Lookup) or node.own_scope != ast.Scope.ROW for node in nodes):
         return False
     return typer.of(ast.Col(tree.columns()[0])).kind == Kind.STRING
+
+
+def _is_null_test(tree: ast.Expr) -> bool:
+    """Categories tell by themselves where they are null."""
+    return isinstance(tree, ast.IsNull) and isinstance(tree.operand, ast.Col)
 
 
 def bare_texts(trees: Iterable[ast.Expr], typer: Typer) -> frozenset[str]:
@@ -88,7 +94,7 @@ def bare_texts(trees: Iterable[ast.Expr], typer: Typer) -> frozenset[str]:
 
 
 def _add_bare(tree: ast.Expr, typer: Typer, found: set[str]) -> None:
-    if _is_per_text(tree, typer):
+    if _is_per_text(tree, typer) or _is_null_test(tree):
         return
     if isinstance(tree, ast.Col) and typer.of(tree).kind == Kind.STRING:
         found.add(tree.name)

@@ -10,10 +10,12 @@ import polars as pl
 
 from tapehouse.contracts.model import Contract, Kind
 from tapehouse.kernel.timestamps import NS_PER_DAY
+from tapehouse.native.order import argsort
 
 _NS = {"hour": 3600 * 1_000_000_000, "day": NS_PER_DAY}
 _PACKED_BITS = 63
 _SAMPLE_ROWS = 4096
+_IN_ORDER: npt.NDArray[np.int64] = np.empty(0, np.int64)
 
 
 def compact(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
@@ -73,7 +75,7 @@ def sort_rows(frame: pl.DataFrame, by: Sequence[str], without: npt.NDArray[np.in
     """
     kept = None if without is None or not len(without) else _others(frame.height, without)
     keys = [frame.get_column(name) if kept is None else frame.get_column(name).gather(pl.Series(kept)) for name in by]
-    order = packed_order(keys) if by and frame.height > 1 else np.empty(0, np.int64)
+    order = packed_order(keys) if by and frame.height > 1 else _IN_ORDER
     if order is None:
         rows = frame if kept is None else _gather(frame, kept)
         return rows.sort(by, maintain_order=True, nulls_last=False)
@@ -88,9 +90,9 @@ def _others(height: int, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int
     return np.flatnonzero(mask)
 
 
-def _gather(frame: pl.DataFrame, order: npt.NDArray[np.int64]) -> pl.DataFrame:
+def _gather(frame: pl.DataFrame, order: npt.NDArray[np.integer]) -> pl.DataFrame:
     """Rows in that order. Positions of the width Polars uses itself: wider ones it would convert for each column."""
-    return frame.select(pl.all().gather(pl.Series(order.astype(np.uint32))))
+    return frame.select(pl.all().gather(pl.Series(order.astype(np.uint32, copy=False))))
 
 
 def stored_order(contract: Contract, rows: pl.DataFrame) -> pl.DataFrame:
@@ -101,14 +103,14 @@ def stored_order(contract: Contract, rows: pl.DataFrame) -> pl.DataFrame:
     return sort_rows(sort_rows(rows, ("_batch", "_row")), contract.partitioning.sort)
 
 
-def packed_order(keys: Sequence[pl.Series]) -> npt.NDArray[np.int64] | None:
+def packed_order(keys: Sequence[pl.Series]) -> npt.NDArray[np.integer] | None:
     """Positions that sort by `keys`, ties stable; None when the keys do not fit one 63-bit integer.
 
     Strings take the rank of their value, integers their distance from the minimum. Sorting one integer column is an
     order of magnitude cheaper than sorting by several. An empty answer means the rows are in order already.
     """
     if not len(keys[0]):
-        return np.empty(0, np.int64)
+        return _IN_ORDER
     packed, bits = np.zeros(len(keys[0]), np.int64), 0
     for key in keys:
         text = key.dtype in (pl.String, pl.Categorical)
@@ -122,8 +124,9 @@ def packed_order(keys: Sequence[pl.Series]) -> npt.NDArray[np.int64] | None:
             return None
         packed = (packed << width) | (values - low)
     if (packed[1:] >= packed[:-1]).all():
-        return np.empty(0, np.int64)
-    return _stable_argsort(packed)
+        return _IN_ORDER
+    order = argsort(packed, bits)
+    return _stable_argsort(packed) if order is None else order
 
 
 def _ranks(text: pl.Series) -> npt.NDArray[np.int64]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tapehouse.contracts import expr as ast
 from tapehouse.contracts.expr_types import Type, type_of
 from tapehouse.contracts.model import Contract
@@ -19,7 +21,9 @@ INT128_BITS = 126
 class Typer:
     """Types of the expressions of one contract."""
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: Contract, measured: Mapping[ast.Expr, int] | None = None) -> None:
+        """`measured` are bits of columns and windows as a frame was seen to need them."""
+        self._measured = measured if measured is not None else {}
         columns = {column.name: column for column in contract.columns}
         self._scope = RuleScope(columns, contract.calendars, contract.references)
 
@@ -28,7 +32,9 @@ class Typer:
         return type_of(node, self._scope)
 
     def bits(self, node: ast.Expr) -> int:
-        """Smallest b known from the tree alone such that |value| <= 2**b, for an integer expression."""
+        """Smallest b known of the tree such that |value| <= 2**b, for an integer expression."""
+        if node in self._measured:
+            return self._measured[node]
         if isinstance(node, ast.Lit):
             return max(0, (abs(int(node.value)) - 1).bit_length()) if node.value else 0
         if isinstance(node, ast.Arith):

@@ -6,7 +6,7 @@ put together for rows that broke something, which is why a dozen rules cost less
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ __all__ = ["BROKEN", "RULES_MAX", "Judge", "JudgeState"]
 BROKEN = "_broken"
 # Bits of a mask that the lake stores as a signed 64-bit integer.
 RULES_MAX = 63
+_WIDTHS = (31, 47, 61, 63)
 
 
 class Judge:
@@ -46,14 +47,15 @@ class Judge:
             raise ReferenceDataError(
                 f"reference table {absent[0]!r} is not loaded", fix=f"pass --reference {absent[0]}=FILE"
             )
-        self._typer = typer
+        self._contract = contract
         conditions = [rule.broken for rule in contract.rules]
         self._annotator = Annotator(trees, conditions, typer, references, contract.event_time.name)
         self._reasons = ReasonWriter(contract, typer, self._annotator.columns)
         self.scope = max((tree.scope for tree in trees), default=Scope.ROW)
         self.reject_mask = _mask(contract.rules, Severity.REJECT)
         self.warn_mask = _mask(contract.rules, Severity.WARN)
-        self._compiled: dict[frozenset[str], list[tuple[int, pl.Expr]]] = {}
+        self._numbers = _numbers(conditions, typer, self._annotator.columns)
+        self._compiled: dict[tuple[object, ...], list[tuple[int, pl.Expr]]] = {}
         _check_rules(contract, Compiler(typer, self._annotator.columns, ()))
 
     @property
@@ -70,7 +72,7 @@ class Judge:
 
     def verdict(self, annotated: pl.DataFrame) -> pl.DataFrame:
         """`annotated` with `_broken`, a UInt64 bitmask; a rule whose condition is null is not broken."""
-        rules = self._expressions(annotated.columns)
+        rules = self._expressions(annotated)
         masks = _masks(annotated, rules) if rules else np.zeros(annotated.height, np.uint64)
         return annotated.with_columns(pl.Series(BROKEN, masks))
 
@@ -82,17 +84,42 @@ class Judge:
         """
         return self._reasons.write(rejected)
 
-    def _expressions(self, present: Collection[str]) -> list[tuple[int, pl.Expr]]:
-        """Rules that can be broken in a frame with these columns: index and condition."""
-        failed = frozenset(name for name in present if name.startswith("_failed_"))
-        if failed not in self._compiled:
-            compiler = Compiler(self._typer, self._annotator.columns, failed)
-            self._compiled[failed] = [
+    def _expressions(self, annotated: pl.DataFrame) -> list[tuple[int, pl.Expr]]:
+        """Rules that can be broken in a frame with these columns: index and condition.
+
+        A frame of ordinary prices is judged in 64 bits, and only one with extreme values in 128, at ten times the cost.
+        """
+        failed = frozenset(name for name in annotated.columns if name.startswith("_failed_"))
+        bits = {node: _bits(annotated.get_column(name)) for node, name in self._numbers.items()}
+        case = (failed, *bits.values())
+        if case not in self._compiled:
+            compiler = Compiler(Typer(self._contract, bits), self._annotator.columns, failed)
+            self._compiled[case] = [
                 (index, compiler.compile(rule.broken))
                 for index, rule in enumerate(self._rules)
                 if compiler.constant(rule.broken) is not False
             ]
-        return self._compiled[failed]
+        return self._compiled[case]
+
+
+def _numbers(conditions: list[ast.Expr], typer: Typer, materialised: Mapping[ast.Expr, str]) -> dict[ast.Expr, str]:
+    """Integers that conditions compute with, by the name of their column in an annotated frame."""
+    found: dict[ast.Expr, str] = {}
+    sums = (node for tree in conditions for node in tree.walk() if isinstance(node, ast.Arith | ast.Abs))
+    for node in (part for tree in sums for part in tree.walk()):
+        name = materialised.get(node, node.name if isinstance(node, ast.Col) else None)
+        if name is not None and typer.of(node).exact:
+            found[node] = name
+    return found
+
+
+def _bits(column: pl.Series) -> int:
+    """b such that |value| <= 2**b, one of a few, so that few versions of the rules are ever compiled."""
+    low, high = column.min(), column.max()
+    if not isinstance(low, int) or not isinstance(high, int):
+        return _WIDTHS[0]
+    needed = max(-low, high).bit_length()
+    return next((width for width in _WIDTHS if needed <= width), _WIDTHS[-1])
 
 
 def _masks(annotated: pl.DataFrame, rules: list[tuple[int, pl.Expr]]) -> npt.NDArray[np.uint64]:

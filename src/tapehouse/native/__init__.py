@@ -22,9 +22,12 @@ def _load() -> ctypes.CDLL | None:
     if os.environ.get("TAPEHOUSE_NATIVE") == "off" or not _FILE.is_file():
         return None
     try:
-        return ctypes.CDLL(str(_FILE))
+        found = ctypes.CDLL(str(_FILE))
     except OSError:  # built for another machine
         return None
+    for name in ("th_count", "th_repeated", "th_bars"):
+        getattr(found, name).restype = ctypes.c_int64
+    return found
 
 
 library = _load()

@@ -20,7 +20,7 @@ from tapehouse.kernel.profile import add_counts
 from tapehouse.kernel.verdict import Judge
 from tapehouse.runs.context import Progress
 from tapehouse.runs.keys import Duplicates
-from tapehouse.runs.quarantine import QuarantineStage, malformed_rows, rejected_rows
+from tapehouse.runs.quarantine import QuarantineStage, Rejected, Unexplained, malformed_rows, rejected_rows
 from tapehouse.runs.stage import Piece, Stage
 
 
@@ -30,6 +30,7 @@ class Collected:
 
     stage: Stage
     quarantine: QuarantineStage
+    unexplained: Unexplained = field(default_factory=Unexplained)
     sources: list[BatchSource] = field(default_factory=list)
     totals: dict[int, BatchTotals] = field(default_factory=dict)
     codes: dict[int, dict[str, int]] = field(default_factory=dict)
@@ -42,9 +43,7 @@ class Collected:
         """Stage one judged slice. Called from several threads."""
         refined = judged.refined
         if refined.rejected.height:
-            raw = judged.slice.raw(refined.positions)
-            reasons = judge.reasons(refined.rejected)
-            self.quarantine.add(rejected_rows(contract, judged.batch, refined.rejected, reasons, raw))
+            self.explain(contract, judge, self.unexplained.add(refined.rejected, judged.slice.raw(refined.positions)))
         codes = dict(refined.profile.rules)
         unplaced = int(refined.rejected.get_column("_unplaced").sum()) if refined.rejected.height else 0
         if unplaced:
@@ -63,6 +62,12 @@ class Collected:
                 self.rejected.setdefault(judged.batch, []).extend(numbers)
             self.totals.setdefault(judged.batch, BatchTotals()).add(judged, contract.event_time.name)
             self.codes[judged.batch] = add_counts(self.codes.get(judged.batch, {}), codes)
+
+    def explain(self, contract: Contract, judge: Judge, rejected: Rejected | None) -> None:
+        """Write the reasons of rejected rows."""
+        if rejected is not None:
+            reasons = judge.reasons(rejected.rows)
+            self.quarantine.add(rejected_rows(contract, rejected.rows, reasons, rejected.raw))
 
     def _compactable(self, contract: Contract, good: pl.DataFrame) -> tuple[str, ...]:
         """Decided once for the whole run, by its first slice: all pieces must have the same types."""
@@ -97,6 +102,7 @@ def collect(
         contract, judge, numbered, lambda judged: out.take(contract, judge, judged), only
     ):
         progress.advance(records, size)
+    out.explain(contract, judge, out.unexplained.take())
     for ordinal in range(len(out.sources)):
         out.totals.setdefault(ordinal, BatchTotals())
     return out

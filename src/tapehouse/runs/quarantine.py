@@ -11,8 +11,12 @@ import polars as pl
 
 from tapehouse.contracts.model import Contract
 from tapehouse.feeds.base import Malformed, RawRecord
+from tapehouse.kernel.distinct import plain
+from tapehouse.kernel.parse import FAILED
 
 FLUSH_BYTES = 256 << 20
+# Rejected rows are explained together, this many at a time.
+EXPLAINED_ROWS = 20_000
 
 _REASON = pl.Struct(
     {
@@ -47,17 +51,55 @@ def unplaced_reason(contract: Contract) -> dict[str, object]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Rows that broke rules, as the kernel left them, and their bytes."""
+
+    rows: pl.DataFrame
+    raw: Sequence[RawRecord]
+
+
+class Unexplained:
+    """Rejected rows of several slices, until there are enough of them: writing reasons costs little for each row and
+    much for each call. Safe to use from several threads.
+    """
+
+    def __init__(self) -> None:
+        self._held: list[Rejected] = []
+        self._lock = threading.Lock()
+
+    def add(self, rows: pl.DataFrame, raw: Sequence[RawRecord]) -> Rejected | None:
+        """Hold these rows; returns all that were held once they are enough to be explained."""
+        with self._lock:
+            self._held.append(Rejected(plain(rows), raw))
+            if sum(len(one.raw) for one in self._held) < EXPLAINED_ROWS:
+                return None
+        return self.take()
+
+    def take(self) -> Rejected | None:
+        """Whatever is held, which is let go."""
+        with self._lock:
+            held, self._held = self._held, []
+        if not held:
+            return None
+        rows = pl.concat([one.rows for one in held], how="diagonal_relaxed")
+        markers = [name for name in rows.columns if name.startswith(FAILED)]
+        # A slice in which no value of a column was refused has no marker for it.
+        rows = rows.with_columns(pl.col(name).fill_null(value=False) for name in markers)
+        return Rejected(rows, [record for one in held for record in one.raw])
+
+
 def rejected_rows(
-    contract: Contract, batch: int, rejected: pl.DataFrame, reasons: pl.Series, raw: Sequence[RawRecord]
+    contract: Contract, rejected: pl.DataFrame, reasons: pl.Series, raw: Sequence[RawRecord]
 ) -> pl.DataFrame:
-    """Quarantine rows of records that broke rules. `rejected` must have `_row` and `_unplaced`."""
+    """Quarantine rows of records that broke rules. `rejected` must have `_batch`, `_row` and `_unplaced`."""
     if rejected.get_column("_unplaced").any():
         extra = pl.Series([[unplaced_reason(contract)]], dtype=pl.List(_REASON))
         joined = reasons.cast(pl.List(_REASON)).list.concat(extra.new_from_index(0, len(reasons)))
         reasons = reasons.cast(pl.List(_REASON)).zip_with(~rejected.get_column("_unplaced"), joined)
     return pl.DataFrame(
         {
-            "_batch": pl.Series([batch], dtype=pl.UInt32).new_from_index(0, rejected.height),
+            "_batch": rejected.get_column("_batch"),
             "_row": rejected.get_column("_row"),
             "_offset": [record.offset for record in raw],
             "_length": [record.length for record in raw],

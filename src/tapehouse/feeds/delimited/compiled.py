@@ -7,7 +7,6 @@ that need care. Grammars it does not know are handed on as text.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from tapehouse import native
-from tapehouse.contracts.model import Column, Grammar, Kind
+from tapehouse.contracts.model import Grammar, Kind
 from tapehouse.feeds.delimited.layout import Layout, Target
 from tapehouse.feeds.lines import LF, Dialect, Offsets
 
@@ -88,8 +87,8 @@ class Block:
 
     columns: list[pl.Series]
     failed: dict[str, pl.Series]
-    starts: npt.NDArray[np.uint32]
-    ends: npt.NDArray[np.uint32]
+    starts: npt.NDArray[np.integer]
+    ends: npt.NDArray[np.integer]
     odd: Odd
 
     @property
@@ -174,7 +173,7 @@ class _Work:
         c.null_texts, c.nulls = len(nulls), b"".join(len(text).to_bytes(4, "little") + text for text in nulls)
         shape = {_VIEWS: ((rows, 2), np.uint64), _CODES: ((rows,), np.uint32)}.get(kind, ((rows,), np.int64))
         arrays: dict[str, npt.NDArray[np.generic]] = {
-            "values": np.empty(*shape),  # type: ignore[arg-type]
+            "values": np.empty(*shape),
             "valid": native.bits(rows, ones=True),
             "refused": native.bits(rows, ones=False),
         }
@@ -229,8 +228,3 @@ def _texts(
 
 def _bools(bits: npt.NDArray[np.generic], rows: int) -> pl.Series:
     return _from_arrow(pa.bool_(), rows, None, bits)
-
-
-def is_known(column: Column) -> bool:
-    """Whether the loop reads this column to its canonical value, so that the text is gone once it was read."""
-    return column.kind != Kind.STRING

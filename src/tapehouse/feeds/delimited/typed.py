@@ -19,7 +19,7 @@ from polars.exceptions import PolarsError
 from tapehouse.feeds.delimited.layout import Layout, Schema, Target
 from tapehouse.feeds.integers import Scaling, canonical, parse_integers
 from tapehouse.feeds.linear import BYTE_ORDER_MARK
-from tapehouse.feeds.lines import CR, LF, SPACE, TAB, Lines, Offsets, count, find_all, find_pairs, view
+from tapehouse.feeds.lines import CR, SPACE, TAB, Lines, Offsets, count, find_all, find_pairs, view
 from tapehouse.feeds.texts import without_nulls
 
 # Said of blocks with broken quotes, which are read ahead of being understood; rows are counted here anyway.

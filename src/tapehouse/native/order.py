@@ -1,0 +1,37 @@
+"""Order and repetition of 64-bit keys; None where the library is not there or has no memory for it."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from tapehouse import native
+
+
+def argsort(keys: npt.NDArray[np.int64], bits: int) -> npt.NDArray[np.uint32] | None:
+    """Positions that sort keys in [0, 2^bits), ties in the order given."""
+    if native.library is None or len(keys) >= 1 << 32:
+        return None
+    keys = np.ascontiguousarray(keys)
+    order = np.empty(len(keys), np.uint32)
+    failed = native.library.th_argsort(
+        ctypes.c_void_p(native.address(keys)), ctypes.c_int64(len(keys)), bits, ctypes.c_void_p(native.address(order))
+    )
+    return None if failed else order
+
+
+def repeated(hashes: Sequence[npt.NDArray[np.uint64]]) -> npt.NDArray[np.uint64] | None:
+    """Values that occur more than once over all arrays, each once, ascending."""
+    if native.library is None:
+        return None
+    arrays = [np.ascontiguousarray(one) for one in hashes]
+    addresses = (ctypes.c_void_p * len(arrays))(*(native.address(one) for one in arrays))
+    sizes = (ctypes.c_int64 * len(arrays))(*(len(one) for one in arrays))
+    found = np.empty(sum(len(one) for one in arrays), np.uint64)
+    count = native.library.th_repeated(
+        addresses, sizes, ctypes.c_int64(len(arrays)), ctypes.c_void_p(native.address(found))
+    )
+    return None if count < 0 else np.unique(found[:count])

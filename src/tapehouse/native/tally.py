@@ -1,0 +1,95 @@
+"""Fingerprints and sums of the rows of a frame, by batch. What they mean is `tapehouse.kernel.fingerprint`'s matter."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from tapehouse import native
+from tapehouse.native.columns import code_lengths, memory_of
+
+INT64, INT32, BITS, DOUBLE, VIEW_LENGTHS, CODE_LENGTHS = range(6)
+
+
+class _Field(ctypes.Structure):
+    _fields_ = (
+        ("values", ctypes.c_void_p),
+        ("valid", ctypes.c_void_p),
+        ("lengths", ctypes.c_void_p),
+        ("offset", ctypes.c_int64),
+        ("multiplier", ctypes.c_uint64),
+        ("kind", ctypes.c_int32),
+    )
+
+
+class _Sum(ctypes.Structure):
+    _fields_ = (("values", ctypes.c_void_p), ("valid", ctypes.c_void_p), ("offset", ctypes.c_int64))
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One column's part of a fingerprint: how its bits are read, and what they are multiplied by."""
+
+    series: pl.Series
+    kind: int
+    multiplier: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """By batch ordinal: rows, sums of fingerprints modulo 2^64, and of each measure the sums of its values' high and
+    low 32 bits, shape (batches, measures).
+    """
+
+    rows: npt.NDArray[np.int64]
+    prints: npt.NDArray[np.uint64]
+    highs: npt.NDArray[np.int64]
+    lows: npt.NDArray[np.int64]
+
+    def sum(self, batch: int, measure: int) -> int:
+        """Exact sum of a measure over a batch."""
+        return (int(self.highs[batch, measure]) << 32) + int(self.lows[batch, measure])
+
+
+def count(
+    fields: Sequence[Field],
+    measures: Sequence[pl.Series],
+    batch: pl.Series,
+    row: pl.Series,
+    salts: npt.NDArray[np.uint64],
+) -> Totals:
+    """Totals of rows identified by `batch` (UInt32, ordinals into `salts`) and `row` (Int64). Measures are Int64."""
+    if native.library is None:
+        raise RuntimeError("the native library was not built")
+    if batch.dtype != pl.UInt32 or row.dtype != pl.Int64 or batch.null_count() or row.null_count():
+        raise TypeError("rows are identified by UInt32 and Int64 without nulls")
+    shape = (len(salts), len(measures))
+    out = Totals(
+        np.zeros(len(salts), np.int64), np.zeros(len(salts), np.uint64), np.zeros(shape, np.int64),
+        np.zeros(shape, np.int64),
+    )  # fmt: skip
+    parts, sums = (_Field * len(fields))(), (_Sum * len(measures))()
+    alive: list[object] = [salts]
+    for part, field in zip(parts, fields, strict=True):
+        memory = memory_of(field.series)
+        lengths = code_lengths(field.series.to_physical()) if field.kind == CODE_LENGTHS else None
+        part.values, part.valid, part.offset = memory.values, memory.valid, memory.offset
+        part.lengths, part.multiplier, part.kind = native.address(lengths), field.multiplier, field.kind
+        alive += [memory, lengths]
+    for one, series in zip(sums, measures, strict=True):
+        memory = memory_of(series)
+        one.values, one.valid, one.offset = memory.values, memory.valid, memory.offset
+        alive.append(memory)
+    owners, numbers = batch.to_numpy(), row.to_numpy()
+    native.library.th_tally(
+        parts, len(fields), sums, len(measures), ctypes.c_int64(len(batch)),
+        ctypes.c_void_p(native.address(owners)), ctypes.c_void_p(native.address(numbers)),
+        ctypes.c_void_p(native.address(np.ascontiguousarray(salts))),
+        *(ctypes.c_void_p(native.address(array)) for array in (out.rows, out.prints, out.highs, out.lows)),
+    )  # fmt: skip
+    return out
