@@ -82,7 +82,8 @@ def _is_per_text(tree: ast.Expr, typer: Typer) -> bool:
 
 def _is_null_test(tree: ast.Expr) -> bool:
     """Categories tell by themselves where they are null."""
-    return isinstance(tree, ast.IsNull) and isinstance(tree.operand, ast.Col)
+    inner = tree.operand if isinstance(tree, ast.Not) else tree
+    return isinstance(inner, ast.IsNull) and isinstance(inner.operand, ast.Col)
 
 
 def bare_texts(trees: Iterable[ast.Expr], typer: Typer) -> frozenset[str]:
