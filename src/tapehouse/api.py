@@ -285,6 +285,9 @@ def _told(
     metrics: str | Path | None,
     work: Callable[[], RunResult],
 ) -> RunResult:
+    lineage, alerts = tuple(lineage), tuple(alerts)
+    if not lineage and not alerts and metrics is None:
+        return work()  # nobody is to be told; what telling needs takes time to import
     from tapehouse.runs.notify import told
 
     return told(contract, lake, _listeners(lake, lineage, alerts, metrics), work)

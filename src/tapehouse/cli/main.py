@@ -12,7 +12,7 @@ from tapehouse.cli import contract, lake, quarantine, runs
 from tapehouse.cli import lake_upkeep as _upkeep  # noqa: F401 - adds its commands to the group `lake`
 from tapehouse.cli.query import query
 from tapehouse.cli.run import backfill, run
-from tapehouse.cli.shell import DEBUG, Shell
+from tapehouse.cli.shell import DEBUG, Program, Shell
 from tapehouse.cli.synthetic import generate, score
 from tapehouse.cli.verify import verify
 from tapehouse.cli.watch import watch
@@ -21,7 +21,7 @@ from tapehouse.cli.watch import watch
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # Help is plain text: Rich would make `--help` three times as slow.
-app = typer.Typer(
+app = Program(
     cls=Shell, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False
 )
 

@@ -1,14 +1,40 @@
-"""Opening the catalogue's SQLite file, also after a process died in the midst of a commit to it."""
+"""The catalogue's SQLite file, in pyiceberg's own layout: opened, also after a process died in the midst of a commit to
+it, made, and told of new tables. Needs no pyiceberg.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tapehouse.errors import LakeError
 
+NAME = "tapehouse"
 _TIMEOUT_SECONDS = 30.0
+_LAYOUT = (
+    """
+    CREATE TABLE IF NOT EXISTS iceberg_tables (
+        catalog_name VARCHAR(255) NOT NULL,
+        table_namespace VARCHAR(255) NOT NULL,
+        table_name VARCHAR(255) NOT NULL,
+        metadata_location VARCHAR(1000),
+        previous_metadata_location VARCHAR(1000),
+        iceberg_type VARCHAR(5),
+        PRIMARY KEY (catalog_name, table_namespace, table_name)
+    )
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS iceberg_namespace_properties (
+        catalog_name VARCHAR(255) NOT NULL,
+        namespace VARCHAR(255) NOT NULL,
+        property_key VARCHAR(255) NOT NULL,
+        property_value VARCHAR(1000) NOT NULL,
+        PRIMARY KEY (catalog_name, namespace, property_key)
+    )
+    """,
+)
 
 
 def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
@@ -21,6 +47,34 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         _roll_back(path)
     mode = "ro" if read_only else "rwc"
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=_TIMEOUT_SECONDS)
+
+
+@contextmanager
+def transaction(path: Path, *, read_only: bool) -> Iterator[sqlite3.Connection]:
+    """One transaction. A connection of its own each time: one made while the disk was read-only would stay so, and none
+    survives a fork. A swap of a table's pointer must survive power loss, and readers must not make it fail.
+    """
+    with closing(connect(path, read_only=read_only)) as connection:
+        connection.execute("PRAGMA synchronous=FULL")
+        with connection:
+            yield connection
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Make the catalogue's tables where they are absent."""
+    for statement in _LAYOUT:
+        connection.execute(statement)
+
+
+def insert_table(path: Path, namespace: str, name: str, metadata: Path) -> bool:
+    """Enter a new table, and its namespace if that is new; False when there is a table of that name."""
+    with transaction(path, read_only=False) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        prepare(connection)
+        space = "INSERT OR IGNORE INTO iceberg_namespace_properties VALUES (?, ?, 'exists', 'true')"
+        connection.execute(space, (NAME, namespace))
+        insert = "INSERT OR IGNORE INTO iceberg_tables VALUES (?, ?, ?, ?, NULL, 'TABLE')"
+        return connection.execute(insert, (NAME, namespace, name, str(metadata))).rowcount == 1
 
 
 def _roll_back(path: Path) -> None:

@@ -37,6 +37,7 @@ class Lake:
         self.warehouse = root / "warehouse"
         self.journal = root / "journal"
         self.stopped = root / "stopped"
+        self.catalogue_file = root / "catalog.db"
         self.raw = RawStore(root / "raw")
         self._catalog: SqliteCatalog | None = None
         self._opening = threading.Lock()
@@ -162,15 +163,27 @@ class Lake:
         """Runs now at work, in this process or another."""
         return [name for name, alive in self._spills() if alive]
 
+    def prepare(self) -> None:
+        """Import now, on the calling thread, what publishing will need: little for a lake without tables, for others
+        what `warm` does; trouble shows at first use.
+
+        Not to be called from a thread of its own: importing while other threads import can deadlock in the import
+        system.
+        """
+        with suppress(Exception):
+            from tapehouse.lake import publish as _publish  # noqa: F401
+            from tapehouse.lake.iceberg import birth as _birth  # noqa: F401
+
+            if self.names():
+                self.warm()
+
     def warm(self) -> None:
         """Import pyiceberg and open the catalogue now, before threads start; trouble shows at first use.
 
         Not in the background: importing while worker threads import lazily too can deadlock in the import system.
         """
         with suppress(Exception):
-            from tapehouse.lake import publish as _publish  # noqa: F401
             from tapehouse.lake.iceberg import commits as _commits  # noqa: F401
-            from tapehouse.lake.iceberg import statistics as _statistics  # noqa: F401
 
             if not self.read_only:
                 _ = self.catalog
@@ -187,7 +200,7 @@ class Lake:
 
     def names(self) -> list[str]:
         """`namespace.table` of every table, sorted; does not import pyiceberg."""
-        path = self.root / "catalog.db"
+        path = self.catalogue_file
         if not path.exists():
             return []
         with (

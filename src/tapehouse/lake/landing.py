@@ -40,9 +40,9 @@ class Landing:
     def settle(self) -> None:
         """Make every copy durable under its digest. LakeError when the disk refuses."""
         with disk.guarded("landing input", self._store.root):
-            for temporary, digest, synced in self._copies:
+            for _, _, synced in self._copies:
                 synced.result()
-                self._store.adopt(temporary, digest)
+            self._store.adopt({temporary: digest for temporary, digest, _ in self._copies})
             self._copies.clear()
         self._close()
 

@@ -18,13 +18,16 @@ from tapehouse.lake import disk, journal, spill
 from tapehouse.lake.home import Lake
 from tapehouse.lake.journal import Journal
 from tapehouse.lake.landing import clear_leftovers
-from tapehouse.lake.spec import Staged, check_run_id
+from tapehouse.lake.spec import RUN_ID, Staged, check_run_id
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
-    from pyiceberg.partitioning import PartitionSpec
-    from pyiceberg.schema import Schema
     from pyiceberg.table import Table
+
+    from tapehouse.lake.iceberg.birth import Newborn
+    from tapehouse.lake.iceberg.statistics import FileFacts
+
+    Facts = Mapping[str, Sequence[FileFacts]]
 
 Fault = Callable[[str], None]
 
@@ -82,14 +85,17 @@ def publish(
     if twice := journal.same_tables(entry.staged):
         raise LakeError(f"run {run_id} stages {', '.join(twice)} more than once", fix="stage each table once")
     with disk.guarded("preparing publication", lake.root):
-        for part in entry.staged:
-            _check(lake, entry.run_id, part)
+        there = set(lake.names())
+        facts = {
+            part.spec.identifier: _check(lake, entry.run_id, part, exists=part.spec.identifier in there)
+            for part in entry.staged
+        }
         disk.sync_files([path for part in entry.staged for path in part.add], root=lake.root)
         fault("synced")
         path = journal.write(lake.journal, lake.root, entry)
     fault("journal")
     try:
-        return _complete(lake, entry, path, fault)
+        return _complete(lake, entry, path, fault, facts)
     except Exception as error:
         known = disk.explain(error, "publishing", lake.root)
         if _visible(lake, entry) or not _withdrawn(path):
@@ -122,55 +128,98 @@ def recover(lake: Lake) -> list[str]:
     return finished
 
 
-def _complete(lake: Lake, entry: Journal, path: Path, fault: Fault) -> Publication:
+def _complete(lake: Lake, entry: Journal, path: Path, fault: Fault, facts: Facts | None = None) -> Publication:
+    """`facts` are those of new tables' files, where they have been looked at already."""
+    newborn = _write_new(lake, entry, facts or {})
     done = []
     for part in entry.staged:
         fault(f"before {part.spec.identifier}")
-        done.append(_commit(lake, entry, part))
+        born = newborn.get(part.spec.identifier)
+        done.append(_commit(lake, entry, part) if born is None else _reveal(lake, part, born))
         fault(f"after {part.spec.identifier}")
     journal.finish(path)
     fault("finished")
     return Publication(entry.run_id, tuple(done))
 
 
-def _commit(lake: Lake, entry: Journal, part: Staged) -> TablePublication:
-    from tapehouse.lake.iceberg import commits, statistics
+def _write_new(lake: Lake, entry: Journal, known: Facts) -> dict[str, Newborn]:
+    """Write the metadata of tables that do not exist yet, all of it on disk before the catalogue points to any."""
+    from tapehouse.lake.iceberg import birth
 
-    table = commits.load(lake.catalog, part.spec)
-    found = None if table is None else commits.run_snapshot(table, entry.run_id)
+    names = set(lake.names())
+    summary = {**entry.summary, RUN_ID: entry.run_id}
+    born: dict[str, Newborn] = {}
+    for part in entry.staged:
+        name = part.spec.identifier
+        if name not in names:
+            facts = known[name] if name in known else birth.facts_of(part)
+            born[name] = birth.write(part, facts, lake.warehouse, summary, entry.operation)
+    disk.sync_files([path for one in born.values() for path in one.files], root=lake.root)
+    return born
+
+
+def _reveal(lake: Lake, part: Staged, born: Newborn) -> TablePublication:
+    from tapehouse.lake.iceberg import birth
+
+    if not birth.reveal(lake.catalogue_file, born):
+        raise LakeError(
+            f"{part.spec.identifier} was made by another program just now",
+            fix="stop any other program that writes this lake, and run again",
+        )
+    return TablePublication(part.spec.identifier, born.snapshot_id, len(part.add), len(part.remove))
+
+
+def _commit(lake: Lake, entry: Journal, part: Staged) -> TablePublication:
+    """One commit to a table that exists."""
+    from tapehouse.lake.iceberg import commits
+
+    table = _existing(lake, part)
+    found = commits.run_snapshot(table, entry.run_id)
     counts = (len(part.add), len(part.remove))
     if found is not None:
         return TablePublication(part.spec.identifier, found, *counts, again=True)
-
-    def describe(schema: Schema, spec: PartitionSpec) -> list[DataFile]:
-        return [statistics.data_file(path, schema, spec) for path in part.add]
-
-    remove = [] if table is None else _to_remove(lake, table, part)
-    summary = {**entry.summary, commits.RUN_ID: entry.run_id}
-    transaction = commits.begin(lake.catalog, part.spec, table)
-    snapshot = commits.commit(transaction, describe, remove, summary, entry.operation)
+    summary = {**entry.summary, RUN_ID: entry.run_id}
+    transaction = commits.begin(part.spec, table)
+    snapshot = commits.commit(transaction, part.add, _to_remove(lake, table, part), summary, entry.operation)
     return TablePublication(part.spec.identifier, snapshot, *counts)
 
 
-def _check(lake: Lake, run_id: str, part: Staged) -> None:
-    """Whatever would make committing fail later, judged by the same code that will do it."""
-    from tapehouse.lake.iceberg import commits, statistics
+def _existing(lake: Lake, part: Staged) -> Table:
+    from tapehouse.lake.iceberg import commits
 
     table = commits.load(lake.catalog, part.spec)
-    if table is not None and commits.run_snapshot(table, run_id) is not None:
-        return
+    if table is None:
+        raise LakeError(f"{part.spec.identifier} has vanished", fix="stop any other program that writes this lake")
+    return table
+
+
+def _check(lake: Lake, run_id: str, part: Staged, *, exists: bool) -> list[FileFacts]:
+    """Whatever would make committing fail later, judged by the same code that will do it; returns what a new table will
+    record of its files.
+    """
+    from tapehouse.lake.iceberg import birth
+
+    table = _existing(lake, part) if exists else None
+    if table is not None and _published(table, run_id):
+        return []
     if absent := [str(path) for path in part.add if not path.is_file()]:
         raise LakeError(f"{part.spec.identifier}: staged files do not exist: {', '.join(absent)}")
     if len(set(part.add)) != len(part.add):
         raise LakeError(f"{part.spec.identifier}: a file is staged twice")
-    schema, spec = commits.future_schema(part.spec), commits.partition_spec(part.spec)
     if table is not None:
+        from tapehouse.lake.iceberg import commits
+
         commits.fits(table, part.spec)
         _to_remove(lake, table, part)
     elif part.remove:
         raise LakeError(f"{part.spec.identifier} does not exist, so no file of it can be removed")
-    for path in part.add:
-        statistics.data_file(path, schema, spec)
+    return birth.facts_of(part)
+
+
+def _published(table: Table, run_id: str) -> bool:
+    from tapehouse.lake.iceberg.commits import run_snapshot
+
+    return run_snapshot(table, run_id) is not None
 
 
 def _to_remove(lake: Lake, table: Table, part: Staged) -> list[DataFile]:
@@ -204,10 +253,10 @@ def _withdrawn(path: Path) -> bool:
 
 def _visible(lake: Lake, entry: Journal) -> bool:
     """Whether any table already shows the run. When even that cannot be read, the safe answer is yes."""
-    from tapehouse.lake.iceberg import commits
-
     try:
-        tables = [commits.load(lake.catalog, part.spec) for part in entry.staged]
-        return any(table is not None and commits.run_snapshot(table, entry.run_id) is not None for table in tables)
+        there = set(lake.names())
+        return any(
+            _published(_existing(lake, part), entry.run_id) for part in entry.staged if part.spec.identifier in there
+        )
     except Exception:
         return True

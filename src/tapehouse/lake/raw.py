@@ -6,16 +6,15 @@ import hashlib
 import os
 import re
 import uuid
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tapehouse.errors import FeedError, LakeError
-from tapehouse.lake import disk
+from tapehouse.errors import LakeError
+from tapehouse.lake import disk, transfer
+from tapehouse.lake.transfer import readable
 
-_CHUNK = 4 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -50,7 +49,7 @@ class RawStore:
 
     def digest(self, source: Path) -> str:
         """The sha256 of a file anywhere, without landing it."""
-        with _readable(source), source.open("rb", buffering=0) as stream:
+        with readable(source), source.open("rb", buffering=0) as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
 
     def verify(self, digest: str) -> bool:
@@ -60,8 +59,8 @@ class RawStore:
     def land(self, source: Path) -> Landed:
         """Bring a file into the lake; nothing is copied when its content already is there.
 
-        One pass hashes and copies. Only when some landed file has the same size, so that the content may be here
-        already, is the digest taken first.
+        The digest is that of the copy, whatever becomes of the source. Only when some landed file has the same size, so
+        that the content may be here already, is the source's taken first.
         """
         held = self.held(source)
         if held is not None:
@@ -70,12 +69,12 @@ class RawStore:
         with disk.guarded("landing input", self.root):
             disk.sync_file(temporary)
             size = temporary.stat().st_size
-            self.adopt(temporary, digest)
+            self.adopt({temporary: digest})
         return Landed(self.path(digest), digest, str(source), size)
 
     def held(self, source: Path) -> Landed | None:
         """The file as landed before, or None when its content is not in the lake."""
-        with _readable(source):
+        with readable(source):
             size = source.stat().st_size
         if size not in self._known_sizes():
             return None
@@ -87,70 +86,33 @@ class RawStore:
         temporary = self.root / f".landing-{os.getpid()}-{uuid.uuid4().hex}"
         with disk.guarded("landing input", self.root):
             try:
-                return temporary, self._stream(source, temporary)
+                transfer.copy(source, temporary)
+                return temporary, transfer.digest(temporary)
             except BaseException:
                 with suppress(OSError):
                     temporary.unlink(missing_ok=True)
                 raise
 
-    def adopt(self, temporary: Path, digest: str) -> None:
-        """Give a synced copy its final name, durably; the copy is removed when the content is there already."""
-        target = self.path(digest)
-        if target.exists():
-            temporary.unlink(missing_ok=True)
-            return
-        target.parent.mkdir(exist_ok=True)
-        temporary.chmod(0o444)
-        self._known_sizes().add(temporary.stat().st_size)
-        temporary.replace(target)
-        disk.sync_folder(target.parent)
-        disk.sync_folder(self.root)
+    def adopt(self, copies: Mapping[Path, str]) -> None:
+        """Give synced copies their final names, durably; a copy is removed when its content is there already."""
+        targets = [(temporary, self.path(digest)) for temporary, digest in copies.items()]
+        for temporary, target in targets:
+            if target.exists():
+                temporary.unlink(missing_ok=True)
+                continue
+            target.parent.mkdir(exist_ok=True)
+            temporary.chmod(0o444)
+            self._known_sizes().add(temporary.stat().st_size)
+            temporary.replace(target)
+        for folder in {target.parent for _, target in targets} | {self.root}:
+            disk.sync_folder(folder)
 
     def digests(self) -> list[str]:
         """Every landed digest, sorted."""
         return sorted(path.name for path in self.root.glob("??/*") if _DIGEST.match(path.name))
-
-    def _stream(self, source: Path, target: Path) -> str:
-        """Copy and hash in one pass, hashing each chunk while it is being written (both release the interpreter)."""
-        hasher, buffer = hashlib.sha256(), memoryview(bytearray(_CHUNK))
-        with ThreadPoolExecutor(max_workers=1) as pool, target.open("xb", buffering=0) as out:
-            with _readable(source):
-                stream = source.open("rb", buffering=0)
-            with stream:
-                while True:
-                    with _readable(source):
-                        read = stream.readinto(buffer)
-                    if not read:
-                        break
-                    chunk = buffer[:read]
-                    hashed = pool.submit(hasher.update, chunk)
-                    _write_all(out.write, chunk)
-                    hashed.result()
-        return hasher.hexdigest()
 
     def _known_sizes(self) -> set[int]:
         if self._sizes is None:
             folders = [entry.path for entry in os.scandir(self.root) if entry.is_dir()] if self.root.is_dir() else []
             self._sizes = {entry.stat().st_size for folder in folders for entry in os.scandir(folder)}
         return self._sizes
-
-
-def _write_all(write: Callable[[memoryview], int | None], chunk: memoryview) -> None:
-    """An unbuffered write may take only a part."""
-    while chunk:
-        chunk = chunk[write(chunk) or 0 :]
-
-
-class _readable:  # noqa: N801  (reads as a statement)
-    """Turns failure to read a delivered file into FeedError: the sender's move, not the operator's."""
-
-    def __init__(self, source: Path) -> None:
-        self.source = source
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
-            reason = error.strerror or str(error)
-            raise FeedError(reason, path=str(self.source), fix="check that the file exists and is readable") from error

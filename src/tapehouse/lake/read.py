@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tapehouse.errors import UsageError
-from tapehouse.lake.table import AsOf, LakeTable
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from tapehouse.lake.table import AsOf, LakeTable
 
 
 def scan(

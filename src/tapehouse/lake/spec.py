@@ -14,6 +14,8 @@ from tapehouse.errors import LakeError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+# What a snapshot names the run in its summary.
+RUN_ID = "tapehouse.run-id"
 TRANSFORMS = ("identity", "hour", "day", "month", "year")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tapehouse.errors import LakeError, UsageError
+from tapehouse.lake.spec import RUN_ID
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -237,8 +238,6 @@ def _start(transform: str, value: int) -> datetime:
 
 
 def _info(snapshot: Snapshot) -> SnapshotInfo:
-    from tapehouse.lake.iceberg.commits import RUN_ID
-
     summary = {} if snapshot.summary is None else dict(snapshot.summary.additional_properties)
     return SnapshotInfo(
         snapshot_id=snapshot.snapshot_id,

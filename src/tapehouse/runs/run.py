@@ -33,7 +33,7 @@ def run(
     files earlier may pass the `landing` it started for them.
     """
     watch = progress if progress is not None else Silence()
-    lake.warm()
+    lake.prepare()
     paths = expand(inputs)
     watch.total(sum(path.stat().st_size for path in paths))
     skipped: list[str] = []

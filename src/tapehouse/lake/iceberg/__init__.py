@@ -1,5 +1,6 @@
-"""The part of the lake that speaks pyiceberg: catalogue, schemas, file statistics, commits.
+"""Iceberg: tables born and described without pyiceberg (`birth`, `statistics` and what they stand on), and the part
+that speaks it, for tables that exist: catalogue, schemas, commits.
 
-Imported only when a table is touched. It stays clear of `pyiceberg.io.pyarrow`, which pulls in pyarrow's dataset
-module and pandas: almost a second that no run needs.
+The second part is imported only when a table is touched that was there before. It stays clear of
+`pyiceberg.io.pyarrow`, which pulls in pyarrow's dataset module and pandas: almost a second that no run needs.
 """

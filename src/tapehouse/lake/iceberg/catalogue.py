@@ -1,53 +1,29 @@
 """The SQLite catalogue: pyiceberg's own table layout, read and written with the standard library.
 
 pyiceberg's `SqlCatalog` opens the same file, and other tools do it with that. It is not used here because it brings
-SQLAlchemy, whose import costs half a second of every run; a lake needs five statements on two tables.
+SQLAlchemy, whose import costs half a second of every run; a lake needs five statements on two tables. New tables are
+entered by `catalogue_file`.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pyiceberg.catalog import Catalog, MetastoreCatalog
-from pyiceberg.exceptions import (
-    CommitFailedException,
-    NamespaceAlreadyExistsError,
-    NoSuchNamespaceError,
-    NoSuchTableError,
-)
+from pyiceberg.exceptions import CommitFailedException, NoSuchNamespaceError, NoSuchTableError
 from pyiceberg.serializers import FromInputFile
 from pyiceberg.table import CommitTableResponse, Table
 from pyiceberg.table.metadata import TableMetadata
-from pyiceberg.typedef import EMPTY_DICT, Identifier, Properties
+from pyiceberg.typedef import Identifier, Properties
 
 from tapehouse.errors import LakeError
 from tapehouse.lake import disk
-from tapehouse.lake.catalogue_file import connect
+from tapehouse.lake.catalogue_file import NAME, prepare, transaction
 
-NAME = "tapehouse"
 _FILE_IO = "tapehouse.lake.iceberg.fileio.DurableFileIO"
-_LAYOUT = """
-CREATE TABLE IF NOT EXISTS iceberg_tables (
-    catalog_name VARCHAR(255) NOT NULL,
-    table_namespace VARCHAR(255) NOT NULL,
-    table_name VARCHAR(255) NOT NULL,
-    metadata_location VARCHAR(1000),
-    previous_metadata_location VARCHAR(1000),
-    iceberg_type VARCHAR(5),
-    PRIMARY KEY (catalog_name, table_namespace, table_name)
-);
-CREATE TABLE IF NOT EXISTS iceberg_namespace_properties (
-    catalog_name VARCHAR(255) NOT NULL,
-    namespace VARCHAR(255) NOT NULL,
-    property_key VARCHAR(255) NOT NULL,
-    property_value VARCHAR(1000) NOT NULL,
-    PRIMARY KEY (catalog_name, namespace, property_key)
-);
-"""
 _IS_TABLE = "catalog_name = ? AND table_namespace = ? AND table_name = ? AND coalesce(iceberg_type, 'TABLE') = 'TABLE'"
 
 
@@ -72,23 +48,16 @@ class SqliteCatalog(MetastoreCatalog):
 
     def prepare(self) -> None:
         """Make the catalogue's tables where they are absent."""
-        with self._connection() as connection:
-            connection.executescript(_LAYOUT)
+        with self._transaction() as connection:
+            prepare(connection)
 
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        """One transaction. A connection of its own each time: one made while the disk was read-only would stay so, and
-        none survives a fork. A swap of a table's pointer must survive power loss, and readers must not make it fail.
-        """
-        with closing(connect(self._path, read_only=self._read_only)) as connection:
-            connection.execute("PRAGMA synchronous=FULL")
-            with connection:
-                yield connection
+    def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
+        return transaction(self._path, read_only=self._read_only)
 
     def load_table(self, identifier: str | Identifier) -> Table:
         """The table as it is now; NoSuchTableError when there is none."""
         namespace, name = self._parts(identifier)
-        with self._connection() as connection:
+        with self._transaction() as connection:
             query = f"SELECT metadata_location FROM iceberg_tables WHERE {_IS_TABLE}"  # noqa: S608
             row = connection.execute(query, (NAME, namespace, name)).fetchone()
         if row is None or row[0] is None:
@@ -102,41 +71,21 @@ class SqliteCatalog(MetastoreCatalog):
     ) -> CommitTableResponse:
         """Swap the table's pointer to new metadata; CommitFailedException when another commit came first."""
         namespace, name = self._parts(table.name())
-        current: Table | None
-        try:
-            current = self.load_table(table.name())
-        except NoSuchTableError:
-            current = None
+        current = self.load_table(table.name())
         staged = self._update_and_stage_table(current, table.name(), requirements, updates)
-        if current is not None and staged.metadata == current.metadata:
+        if staged.metadata == current.metadata:
             return _answer(current.metadata, current.metadata_location)
         self._write_metadata(staged.metadata, staged.io, staged.metadata_location)
-        with self._connection() as connection:
-            if not self._swap(connection, namespace, name, current, staged.metadata_location):
-                raise CommitFailedException(f"Table has been updated by another process: {namespace}.{name}")
-        return _answer(staged.metadata, staged.metadata_location)
-
-    def _swap(
-        self, connection: sqlite3.Connection, namespace: str, name: str, current: Table | None, location: str
-    ) -> bool:
-        if current is None:
-            insert = "INSERT OR IGNORE INTO iceberg_tables VALUES (?, ?, ?, ?, NULL, 'TABLE')"
-            return connection.execute(insert, (NAME, namespace, name, location)).rowcount == 1
         update = (
             "UPDATE iceberg_tables SET metadata_location = ?, previous_metadata_location = ? "  # noqa: S608
             f"WHERE {_IS_TABLE} AND metadata_location = ?"
         )
         before = current.metadata_location
-        return connection.execute(update, (location, before, NAME, namespace, name, before)).rowcount == 1
-
-    def create_namespace(self, namespace: str | Identifier, properties: Properties = EMPTY_DICT) -> None:
-        """Make a namespace; NamespaceAlreadyExistsError when it is there."""
-        name = Catalog.namespace_to_string(namespace)
-        rows = [(NAME, name, key, value) for key, value in (properties or {"exists": "true"}).items()]
-        with self._connection() as connection:
-            insert = "INSERT OR IGNORE INTO iceberg_namespace_properties VALUES (?, ?, ?, ?)"
-            if connection.executemany(insert, rows).rowcount == 0:
-                raise NamespaceAlreadyExistsError(f"Namespace {name} already exists")
+        with self._transaction() as connection:
+            found = connection.execute(update, (staged.metadata_location, before, NAME, namespace, name, before))
+            if found.rowcount != 1:
+                raise CommitFailedException(f"Table has been updated by another process: {namespace}.{name}")
+        return _answer(staged.metadata, staged.metadata_location)
 
     def load_namespace_properties(self, namespace: str | Identifier) -> Properties:
         """Properties of a namespace; NoSuchNamespaceError when there is none."""
@@ -145,7 +94,7 @@ class SqliteCatalog(MetastoreCatalog):
             "SELECT property_key, property_value FROM iceberg_namespace_properties "
             "WHERE catalog_name = ? AND namespace = ?"
         )
-        with self._connection() as connection:
+        with self._transaction() as connection:
             rows = connection.execute(query, (NAME, name)).fetchall()
         if not rows:
             raise NoSuchNamespaceError(f"Namespace {name} does not exist")
@@ -154,14 +103,14 @@ class SqliteCatalog(MetastoreCatalog):
     def list_namespaces(self, namespace: str | Identifier = ()) -> list[Identifier]:
         """Every namespace; a lake has one level of them."""
         query = "SELECT DISTINCT namespace FROM iceberg_namespace_properties WHERE catalog_name = ? ORDER BY 1"
-        with self._connection() as connection:
+        with self._transaction() as connection:
             return [(name,) for (name,) in connection.execute(query, (NAME,))]
 
     def list_tables(self, namespace: str | Identifier) -> list[Identifier]:
         """Tables of a namespace."""
         name = Catalog.namespace_to_string(namespace)
         query = "SELECT table_name FROM iceberg_tables WHERE catalog_name = ? AND table_namespace = ? ORDER BY 1"
-        with self._connection() as connection:
+        with self._transaction() as connection:
             return [(name, table) for (table,) in connection.execute(query, (NAME, name))]
 
     def _parts(self, identifier: str | Identifier) -> tuple[str, str]:
@@ -173,7 +122,7 @@ class SqliteCatalog(MetastoreCatalog):
             fix="for anything else open catalog.db with pyiceberg's SqlCatalog while no run is at work",
         )
 
-    create_table = register_table = drop_table = rename_table = drop_namespace = _refused
+    create_table = register_table = drop_table = rename_table = create_namespace = drop_namespace = _refused
     update_namespace_properties = list_views = view_exists = load_view = drop_view = register_view = _refused
 
 

@@ -1,45 +1,36 @@
-"""Creating tables, growing their schemas, and the one snapshot that adds and removes a run's files."""
+"""Commits to tables that exist: growing their schemas, and the one snapshot that adds and removes a run's files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError, ValidationException
+from pyiceberg.exceptions import NoSuchTableError, ValidationException
 from pyiceberg.expressions.visitors import manifest_evaluator
 from pyiceberg.io import FileIO
-from pyiceberg.manifest import DataFile, ManifestContent, ManifestEntry, ManifestEntryStatus, ManifestFile
-from pyiceberg.partitioning import PARTITION_FIELD_ID_START, PartitionField, PartitionSpec
-from pyiceberg.schema import Schema
-from pyiceberg.table import CreateTableTransaction, Table, Transaction
+from pyiceberg.manifest import (
+    DataFile,
+    DataFileContent,
+    FileFormat,
+    ManifestContent,
+    ManifestEntry,
+    ManifestEntryStatus,
+    ManifestFile,
+)
+from pyiceberg.partitioning import PartitionSpec
+from pyiceberg.table import Table, Transaction
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Operation, Summary
-from pyiceberg.table.sorting import NullOrder, SortDirection, SortField, SortOrder
 from pyiceberg.table.update import RemoveSnapshotsUpdate
 from pyiceberg.table.update.snapshot import _MergeAppendFiles
-from pyiceberg.transforms import IdentityTransform, parse_transform
+from pyiceberg.typedef import Record
 
 from tapehouse.errors import LakeError
 from tapehouse.lake.iceberg import schemas
 from tapehouse.lake.iceberg.catalogue import SqliteCatalog
-from tapehouse.lake.spec import TableSpec
-
-RUN_ID = "tapehouse.run-id"
-
-# Old metadata files go as new ones come; names map columns, since files carry no ids. Small manifests are merged, but
-# only up to some two thousand files: merging costs 0.1 ms a file, and is done again until that size is reached.
-_PROPERTIES = {
-    "format-version": "2",
-    "write.format.default": "parquet",
-    "write.parquet.compression-codec": "zstd",
-    "write.metadata.delete-after-commit.enabled": "true",
-    "write.metadata.previous-versions-max": "5",
-    "commit.manifest-merge.enabled": "true",
-    "commit.manifest.min-count-to-merge": "20",
-    "commit.manifest.target-size-bytes": str(256 << 10),
-}
-_NAME_MAPPING = "schema.name-mapping.default"
+from tapehouse.lake.iceberg.statistics import FileFacts, describe
+from tapehouse.lake.spec import RUN_ID, TableSpec
 
 
 def run_snapshot(table: Table, run_id: str) -> int | None:
@@ -56,8 +47,9 @@ def load(catalog: SqliteCatalog, spec: TableSpec) -> Table | None:
         table = catalog.load_table((spec.namespace, spec.name))
     except NoSuchTableError:
         return None
-    wanted = _partition_spec(schemas.to_iceberg(spec.schema), spec)
-    have, want = _described(table.spec(), table.schema()), _described(wanted, schemas.to_iceberg(spec.schema))
+    schema, wanted = table.schema(), [] if spec.partition_by is None else [spec.partition_by]
+    fields = [(str(part.transform), schema.find_column_name(part.source_id)) for part in table.spec().fields]
+    have, want = _described(fields), _described(wanted)
     if have != want:
         raise LakeError(
             f"{spec.identifier} is partitioned by {have or 'nothing'} in the lake, not by {want or 'nothing'}",
@@ -66,10 +58,8 @@ def load(catalog: SqliteCatalog, spec: TableSpec) -> Table | None:
     return table
 
 
-def begin(catalog: SqliteCatalog, spec: TableSpec, table: Table | None) -> Transaction:
-    """A transaction in which the table exists (`table` if it does already) and holds all that the spec asks for."""
-    if table is None:
-        return _create(catalog, spec)
+def begin(spec: TableSpec, table: Table) -> Transaction:
+    """A transaction in which the table holds all that the spec asks for."""
     transaction = _RunTransaction(table)
     _grow(transaction, spec)
     return transaction
@@ -80,35 +70,23 @@ def fits(table: Table, spec: TableSpec) -> None:
     schemas.additions(table.schema(), spec.schema, spec.identifier)
 
 
-def future_schema(spec: TableSpec) -> Schema:
-    """The schema a new table will get."""
-    return schemas.to_iceberg(spec.schema)
-
-
-def partition_spec(spec: TableSpec) -> PartitionSpec:
-    """The partitioning a new table will get."""
-    return _partition_spec(schemas.to_iceberg(spec.schema), spec)
-
-
 def commit(
     transaction: Transaction,
-    describe: Callable[[Schema, PartitionSpec], list[DataFile]],
-    remove: Iterable[DataFile],
+    add: Sequence[Path],
+    remove: Sequence[DataFile],
     summary: Mapping[str, str],
     operation: str,
 ) -> int | None:
-    """Commit the transaction with one snapshot; returns its id, None when no file is added or removed.
-
-    `describe` makes the added files for the schema and partitioning that the transaction arrives at.
-    """
-    metadata = transaction.table_metadata
-    added, removed = describe(metadata.schema(), metadata.spec()), list(remove)
-    if not added and not removed:
+    """Commit the transaction with one snapshot; returns its id, None when no file is added or removed."""
+    if not add and not remove:
         transaction.commit_transaction()
         return None
-    snapshot = _RunSnapshot(transaction, transaction._table.io, dict(summary), removed, operation)
-    for file in added:
-        snapshot.append_data_file(file)
+    metadata = transaction.table_metadata
+    schema, spec = metadata.schema(), metadata.spec()
+    columns, parts = schemas.columns(schema), schemas.parts(schema, spec)
+    snapshot = _RunSnapshot(transaction, transaction._table.io, dict(summary), list(remove), operation)
+    for path in add:
+        snapshot.append_data_file(_data_file(describe(path, columns, parts), spec))
     snapshot.commit()
     transaction.commit_transaction()
     return snapshot.snapshot_id
@@ -135,10 +113,6 @@ class _RunTransaction(Transaction):
         if seen is None or seen[0] is not self._table.metadata or seen[1] != self._updates:
             seen = self._seen = (self._table.metadata, self._updates, super().table_metadata)
         return seen[2]
-
-
-class _RunCreation(_RunTransaction, CreateTableTransaction):
-    """A transaction that also creates its table, so that a new table costs one commit."""
 
 
 class _RunSnapshot(_MergeAppendFiles):
@@ -228,19 +202,8 @@ def _marked(entry: ManifestEntry, status: ManifestEntryStatus, snapshot_id: int 
     )
 
 
-def _create(catalog: SqliteCatalog, spec: TableSpec) -> Transaction:
-    if not catalog.namespace_exists(spec.namespace):
-        with suppress(NamespaceAlreadyExistsError):
-            catalog.create_namespace(spec.namespace)
-    schema = schemas.to_iceberg(spec.schema)
-    staged = catalog._create_staged_table(
-        (spec.namespace, spec.name),
-        schema,
-        partition_spec=_partition_spec(schema, spec),
-        sort_order=_sort_order(schema, spec),
-        properties={**_PROPERTIES, _NAME_MAPPING: schema.name_mapping.model_dump_json(), **spec.properties},
-    )
-    return _RunCreation(staged)
+def _described(parts: Iterable[tuple[str, str | None]]) -> str:
+    return ", ".join(f"{transform}({name})" for transform, name in parts)
 
 
 def _grow(transaction: Transaction, spec: TableSpec) -> None:
@@ -257,27 +220,24 @@ def _grow(transaction: Transaction, spec: TableSpec) -> None:
         transaction.set_properties(changed)
 
 
-def _partition_spec(schema: Schema, spec: TableSpec) -> PartitionSpec:
-    if spec.partition_by is None:
-        return PartitionSpec()
-    transform, column = spec.partition_by
-    name = column if transform == "identity" else f"{column}_{transform}"
-    source = schema.find_field(column).field_id
-    return PartitionSpec(PartitionField(source, PARTITION_FIELD_ID_START, parse_transform(transform), name))
-
-
-def _sort_order(schema: Schema, spec: TableSpec) -> SortOrder:
-    fields = [
-        SortField(
-            source_id=schema.find_field(name).field_id,
-            transform=IdentityTransform(),
-            direction=SortDirection.ASC,
-            null_order=NullOrder.NULLS_FIRST,
-        )
-        for name in spec.sort
-    ]
-    return SortOrder(*fields, order_id=1) if fields else SortOrder(order_id=0)
-
-
-def _described(spec: PartitionSpec, schema: Schema) -> str:
-    return ", ".join(f"{part.transform}({schema.find_column_name(part.source_id)})" for part in spec.fields)
+def _data_file(file: FileFacts, spec: PartitionSpec) -> DataFile:
+    result = DataFile.from_args(
+        content=DataFileContent.DATA,
+        file_path=str(file.path),
+        file_format=FileFormat.PARQUET,
+        partition=Record(*file.partition),
+        record_count=file.rows,
+        file_size_in_bytes=file.size,
+        column_sizes=file.column_sizes,
+        value_counts=file.value_counts,
+        null_value_counts=file.null_counts,
+        nan_value_counts={},
+        lower_bounds=file.lower_bounds,
+        upper_bounds=file.upper_bounds,
+        key_metadata=None,
+        split_offsets=file.split_offsets,
+        equality_ids=None,
+        sort_order_id=None,
+    )
+    result.spec_id = spec.spec_id
+    return result

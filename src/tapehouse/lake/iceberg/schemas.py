@@ -1,11 +1,9 @@
-"""Arrow schemas to Iceberg schemas and back, for the types a lake table may hold, and how one may grow."""
+"""Arrow schemas to pyiceberg's and back, for the types a lake table may hold, and how one may grow."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
-
 import pyarrow as pa
+from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.types import (
     BinaryType,
@@ -19,7 +17,6 @@ from pyiceberg.types import (
     ListType,
     LongType,
     MapType,
-    NestedField,
     StringType,
     StructType,
     TimestampType,
@@ -27,6 +24,7 @@ from pyiceberg.types import (
 )
 
 from tapehouse.errors import LakeError
+from tapehouse.lake.iceberg.forms import Column, Part, plain, schema_form
 
 _TO_ARROW: dict[IcebergType, pa.DataType] = {
     BooleanType(): pa.bool_(),
@@ -40,13 +38,11 @@ _TO_ARROW: dict[IcebergType, pa.DataType] = {
     StringType(): pa.large_string(),
     BinaryType(): pa.large_binary(),
 }
-_FROM_ARROW = {arrow: iceberg for iceberg, arrow in _TO_ARROW.items()}
 
 
 def to_iceberg(schema: pa.Schema) -> Schema:
     """The Iceberg schema with fields numbered in order; LakeError names a column whose type has no place in it."""
-    numbers = itertools.count(1)
-    return Schema(*_fields(list(schema), numbers, ""))
+    return Schema.model_validate(schema_form(schema))
 
 
 def to_arrow(schema: Schema) -> pa.Schema:
@@ -54,21 +50,17 @@ def to_arrow(schema: Schema) -> pa.Schema:
     return pa.schema([pa.field(field.name, _arrow(field.field_type), not field.required) for field in schema.fields])
 
 
-def plain(kind: pa.DataType) -> pa.DataType:
-    """`kind` as the lake holds it: dictionaries, views and short offsets are encodings, not types."""
-    if pa.types.is_dictionary(kind):
-        return plain(kind.value_type)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return pa.large_string()
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
-        return pa.large_binary()
-    if pa.types.is_timestamp(kind) and kind.tz in ("UTC", "Etc/UTC", "+00:00"):
-        return pa.timestamp(kind.unit, "UTC")
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return pa.large_list(pa.field("element", plain(kind.value_type), kind.value_field.nullable))
-    if pa.types.is_struct(kind):
-        return pa.struct([pa.field(field.name, plain(field.type), field.nullable) for field in kind])
-    return kind
+def columns(schema: Schema) -> tuple[Column, ...]:
+    """The columns of a table that exists, as files are described for it."""
+    return tuple(
+        Column(field.field_id, field.name, plain(_arrow(field.field_type)), field.required) for field in schema.fields
+    )
+
+
+def parts(schema: Schema, spec: PartitionSpec) -> tuple[Part, ...]:
+    """The partitioning of a table that exists."""
+    by_number = {column.number: column for column in columns(schema)}
+    return tuple(Part(field.name, str(field.transform), by_number[field.source_id]) for field in spec.fields)
 
 
 def additions(table: Schema, wanted: pa.Schema, identifier: str) -> tuple[list[tuple[str, IcebergType]], list[str]]:
@@ -92,32 +84,6 @@ def additions(table: Schema, wanted: pa.Schema, identifier: str) -> tuple[list[t
             relaxed.append(field.name)
     unwanted = [field.name for field in table.fields if field.required and field.name not in wanted.names]
     return new, relaxed + unwanted
-
-
-def _fields(fields: list[pa.Field], numbers: Iterator[int], path: str) -> list[NestedField]:
-    ids = [next(numbers) for _ in fields]
-    return [
-        NestedField(number, field.name, _iceberg(field.type, numbers, path + field.name), required=not field.nullable)
-        for number, field in zip(ids, fields, strict=True)
-    ]
-
-
-def _iceberg(kind: pa.DataType, numbers: Iterator[int], path: str) -> IcebergType:
-    kind = plain(kind)
-    if kind in _FROM_ARROW:
-        return _FROM_ARROW[kind]
-    if pa.types.is_decimal128(kind):
-        return DecimalType(kind.precision, kind.scale)
-    if pa.types.is_large_list(kind):
-        number = next(numbers)
-        element = _iceberg(kind.value_type, numbers, f"{path}[]")
-        return ListType(number, element, element_required=not kind.value_field.nullable)
-    if pa.types.is_struct(kind):
-        return StructType(*_fields(list(kind), numbers, f"{path}."))
-    raise LakeError(
-        f"column {path}: type {kind} has no place in an Iceberg v2 table",
-        fix="store nanoseconds and unsigned numbers as int64; timestamps in microseconds",
-    )
 
 
 def _arrow(kind: IcebergType) -> pa.DataType:

@@ -8,6 +8,7 @@ a required column really has no null.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -15,36 +16,37 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyiceberg.conversions import to_bytes
-from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
-from pyiceberg.partitioning import PartitionSpec
-from pyiceberg.schema import Schema
-from pyiceberg.typedef import Record
-from pyiceberg.types import (
-    DateType,
-    DecimalType,
-    DoubleType,
-    FloatType,
-    IcebergType,
-    IntegerType,
-    LongType,
-    PrimitiveType,
-    StringType,
-    TimestampType,
-    TimestamptzType,
-)
-from pyiceberg.utils.truncate import truncate_upper_bound_text_string
 
 from tapehouse.errors import LakeError
-from tapehouse.lake.iceberg.schemas import plain, to_arrow
+from tapehouse.lake.iceberg.forms import Column, Part, plain
+from tapehouse.lake.iceberg.values import WHOLE, partition_value, to_bytes
 
 _BOUND_CHARACTERS = 16  # Iceberg's default for text bounds
 _EXACT_TEXT_BYTES = 60  # writers may cut longer statistics
-_RAW = (IntegerType, LongType, DateType, TimestampType, TimestamptzType)
+_HIGHEST_CHARACTER = 0x10FFFF
+_SURROGATES = range(0xD800, 0xE000)
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What a table records of a data file. `size` is in bytes, `partition` has a value for each partition field, maps
+    are by column number, bounds in Iceberg's single-value form.
+    """
+
+    path: Path
+    rows: int
+    size: int
+    partition: tuple[Any, ...]
+    column_sizes: dict[int, int]
+    value_counts: dict[int, int]
+    null_counts: dict[int, int]
+    lower_bounds: dict[int, bytes]
+    upper_bounds: dict[int, bytes]
+    split_offsets: list[int]
 
 
 @dataclass
-class _Column:
+class _Total:
     """Totals of one column over all row groups; `bounded` turns false when some group with values has no bounds."""
 
     bytes: int = 0
@@ -56,47 +58,39 @@ class _Column:
     high: Any = None
 
 
-def data_file(path: Path, schema: Schema, spec: PartitionSpec) -> DataFile:
-    """Describe the Parquet file at `path` for a table; LakeError if it does not fit the schema or one partition."""
+def describe(path: Path, columns: Sequence[Column], parts: Sequence[Part]) -> FileFacts:
+    """Describe the Parquet file at `path` for a table; LakeError if it does not fit the columns or one partition."""
     footer = pq.read_metadata(path)
-    check_columns(path, footer.schema.to_arrow_schema(), schema)
-    columns = _columns(footer, schema)
-    _check_required(path, columns, schema)
-    bounded = {number: column for number, column in columns.items() if column.bounded and column.low is not None}
-    lower = {number: _lower(schema.find_type(number), column.low) for number, column in bounded.items()}
-    upper = {number: _upper(schema.find_type(number), column.high) for number, column in bounded.items()}
-    result = DataFile.from_args(
-        content=DataFileContent.DATA,
-        file_path=str(path),
-        file_format=FileFormat.PARQUET,
-        partition=_partition(path, footer.num_rows, columns, schema, spec),
-        record_count=footer.num_rows,
-        file_size_in_bytes=path.stat().st_size,
-        column_sizes={number: column.bytes for number, column in columns.items()},
-        value_counts={number: column.values for number, column in columns.items()},
-        null_value_counts={number: column.nulls for number, column in columns.items() if column.counted},
-        nan_value_counts={},
-        lower_bounds=lower,
+    check_columns(path, footer.schema.to_arrow_schema(), columns)
+    totals = _totals(footer, columns)
+    _check_required(path, totals, columns)
+    kinds = {column.number: column.kind for column in columns}
+    bounded = {number: total for number, total in totals.items() if total.bounded and total.low is not None}
+    upper = {number: _upper(kinds[number], total.high) for number, total in bounded.items()}
+    return FileFacts(
+        path=path,
+        rows=footer.num_rows,
+        size=path.stat().st_size,
+        partition=tuple(_partition_value(path, footer.num_rows, totals, part) for part in parts),
+        column_sizes={number: total.bytes for number, total in totals.items()},
+        value_counts={number: total.values for number, total in totals.items()},
+        null_counts={number: total.nulls for number, total in totals.items() if total.counted},
+        lower_bounds={number: _lower(kinds[number], total.low) for number, total in bounded.items()},
         upper_bounds={number: bound for number, bound in upper.items() if bound is not None},
-        key_metadata=None,
         split_offsets=sorted(_start(footer.row_group(number)) for number in range(footer.num_row_groups)),
-        equality_ids=None,
-        sort_order_id=None,
     )
-    result.spec_id = spec.spec_id
-    return result
 
 
-def check_columns(path: Path, found: pa.Schema, schema: Schema) -> None:
+def check_columns(path: Path, found: pa.Schema, columns: Sequence[Column]) -> None:
     """LakeError unless the file's columns are the table's: none unknown, none of another type, none required absent."""
-    table = to_arrow(schema)
+    table = {column.name: column for column in columns}
     for field in found:
-        if field.name not in table.names:
+        if field.name not in table:
             raise LakeError(f"{path}: column {field.name} is not in the table", fix="add it to the table's spec")
-        wanted = plain(table.field(field.name).type)
+        wanted = table[field.name].kind
         if not _alike(plain(field.type), wanted):
             raise LakeError(f"{path}: column {field.name} is {field.type}, the table has {wanted}")
-    absent = [field.name for field in table if not field.nullable and field.name not in found.names]
+    absent = [column.name for column in columns if column.required and column.name not in found.names]
     if absent:
         raise LakeError(f"{path}: required columns absent: {', '.join(absent)}")
 
@@ -111,85 +105,90 @@ def _alike(one: pa.DataType, other: pa.DataType) -> bool:
     return bool(one == other)
 
 
-def _columns(footer: pq.FileMetaData, schema: Schema) -> dict[int, _Column]:
-    numbers = {field.name: field for field in schema.fields if isinstance(field.field_type, PrimitiveType)}
+def _totals(footer: pq.FileMetaData, columns: Sequence[Column]) -> dict[int, _Total]:
+    numbers = {column.name: column for column in columns if not pa.types.is_nested(column.kind)}
     positions = [(i, numbers.get(footer.schema.column(i).path)) for i in range(footer.num_columns)]
-    columns: dict[int, _Column] = {}
+    totals: dict[int, _Total] = {}
     for group_number in range(footer.num_row_groups):
         group = footer.row_group(group_number)
-        for position, field in positions:
-            if field is not None:
-                column = columns.setdefault(field.field_id, _Column())
-                _add(column, group.column(position), field.field_type)
-    return columns
+        for position, column in positions:
+            if column is not None:
+                total = totals.setdefault(column.number, _Total())
+                _add(total, group.column(position), column.kind)
+    return totals
 
 
-def _add(column: _Column, chunk: pq.ColumnChunkMetaData, kind: IcebergType) -> None:
-    column.bytes += chunk.total_compressed_size
-    column.values += chunk.num_values
+def _add(total: _Total, chunk: pq.ColumnChunkMetaData, kind: pa.DataType) -> None:
+    total.bytes += chunk.total_compressed_size
+    total.values += chunk.num_values
     found = chunk.statistics
     if found is None or not found.has_null_count:
-        column.counted = column.bounded = False
+        total.counted = total.bounded = False
         return
-    column.nulls += found.null_count
+    total.nulls += found.null_count
     if found.null_count == chunk.num_values:
         return
     low, high = _bounds(found, kind) if found.has_min_max else (None, None)
     if low is None or high is None:
-        column.bounded = False
+        total.bounded = False
         return
-    column.low = low if column.low is None else min(column.low, low)
-    column.high = high if column.high is None else max(column.high, high)
+    total.low = low if total.low is None else min(total.low, low)
+    total.high = high if total.high is None else max(total.high, high)
 
 
-def _bounds(found: pq.Statistics, kind: IcebergType) -> tuple[Any, Any]:
-    if isinstance(kind, _RAW):
+def _bounds(found: pq.Statistics, kind: pa.DataType) -> tuple[Any, Any]:
+    if kind in WHOLE:
         return found.min_raw, found.max_raw
-    if isinstance(kind, DecimalType) and not isinstance(found.min, Decimal):
+    low, high = found.min, found.max
+    if pa.types.is_decimal(kind) and not isinstance(low, Decimal):
         return None, None
-    if isinstance(kind, (DoubleType, FloatType)) and (math.isnan(found.min) or math.isnan(found.max)):
+    if pa.types.is_floating(kind) and (math.isnan(low) or math.isnan(high)):
         return None, None
-    return found.min, found.max
+    return low, high
 
 
-def _lower(kind: IcebergType, value: Any) -> bytes:
-    assert isinstance(kind, PrimitiveType)  # noqa: S101  (only such columns are counted)
+def _lower(kind: pa.DataType, value: Any) -> bytes:
     return to_bytes(kind, value[:_BOUND_CHARACTERS] if isinstance(value, (str, bytes)) else value)
 
 
-def _upper(kind: IcebergType, value: Any) -> bytes | None:
-    if isinstance(kind, StringType):
+def _upper(kind: pa.DataType, value: Any) -> bytes | None:
+    if isinstance(value, str):
         # A writer may have cut a long text's statistic already: cut once more it is raised, but not if it stays whole.
         unsure = len(value) <= _BOUND_CHARACTERS and len(value.encode()) > _EXACT_TEXT_BYTES
-        text = None if unsure else truncate_upper_bound_text_string(value, _BOUND_CHARACTERS)
-        return None if text is None else to_bytes(kind, text)
-    if isinstance(value, bytes):
-        return to_bytes(kind, value) if isinstance(kind, PrimitiveType) and len(value) <= _BOUND_CHARACTERS else None
-    return to_bytes(kind, value) if isinstance(kind, PrimitiveType) else None
+        text = None if unsure else _raised(value)
+        return None if text is None else text.encode()
+    if isinstance(value, bytes) and len(value) > _BOUND_CHARACTERS:
+        return None
+    return to_bytes(kind, value)
 
 
-def _check_required(path: Path, columns: dict[int, _Column], schema: Schema) -> None:
-    for field in schema.fields:
-        column = columns.get(field.field_id)
-        if field.required and column is not None and (column.nulls or not column.counted):
-            raise LakeError(f"{path}: required column {field.name} holds {column.nulls} nulls (or is not counted)")
+def _raised(text: str) -> str | None:
+    """The text if it is short, else a short one above all that begin as it does; None where there is none."""
+    if len(text) <= _BOUND_CHARACTERS:
+        return text
+    for last in range(_BOUND_CHARACTERS - 1, -1, -1):
+        code = ord(text[last]) + 1
+        if code <= _HIGHEST_CHARACTER:
+            return text[:last] + chr(_SURROGATES.stop if code in _SURROGATES else code)
+    return None
 
 
-def _partition(path: Path, rows: int, columns: dict[int, _Column], schema: Schema, spec: PartitionSpec) -> Record:
-    return Record(*(_partition_value(path, rows, columns, schema, part) for part in spec.fields))
+def _check_required(path: Path, totals: dict[int, _Total], columns: Sequence[Column]) -> None:
+    for column in columns:
+        total = totals.get(column.number)
+        if column.required and total is not None and (total.nulls or not total.counted):
+            raise LakeError(f"{path}: required column {column.name} holds {total.nulls} nulls (or is not counted)")
 
 
-def _partition_value(path: Path, rows: int, columns: dict[int, _Column], schema: Schema, part: Any) -> Any:
-    source, name = schema.find_type(part.source_id), schema.find_column_name(part.source_id)
-    column = columns.get(part.source_id)
+def _partition_value(path: Path, rows: int, totals: dict[int, _Total], part: Part) -> Any:
+    total, name = totals.get(part.source.number), part.source.name
     if rows == 0:
         raise LakeError(f"{path} has no rows, so no partition", fix="stage only files with rows")
-    if column is None or (column.counted and column.nulls == rows):
+    if total is None or (total.counted and total.nulls == rows):
         return None
-    if column.nulls or not column.bounded or column.low is None:
+    if total.nulls or not total.bounded or total.low is None:
         raise LakeError(f"{path}: {name} has nulls or no statistics, so the file is not in one partition")
-    transform = part.transform.transform(source)
-    low, high = transform(column.low), transform(column.high)
+    low, high = partition_value(part, total.low), partition_value(part, total.high)
     cut = isinstance(low, str) and len(low.encode()) > _EXACT_TEXT_BYTES
     if low != high or cut:
         raise LakeError(f"{path}: {name} spans partitions {low} to {high} of {part.name}", fix="write one file each")
