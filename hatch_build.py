@@ -7,6 +7,7 @@ it Tapehouse does the same work on a slower path, so a build that cannot compile
 from __future__ import annotations
 
 import os
+import platform
 import shlex
 import shutil
 import subprocess
@@ -20,8 +21,14 @@ from packaging.tags import platform_tags
 
 FOLDER = "src/tapehouse/native"
 LIBRARY = "libtapehouse.so"  # on macOS too: ctypes takes any name
-# No -march: a wheel must run on older processors of its platform than the one that built it.
-FLAGS = "-O3 -std=c11 -fPIC -shared -fvisibility=hidden -Wall -Wextra -Werror=implicit -fno-strict-aliasing -pthread"
+# No -march=native: a wheel must run on older processors of its platform than the one that built it. On x86-64 those
+# are the ones of 2013 and later, which Polars asks for too. Sums of doubles must not depend on the compiler's taste.
+FLAGS = (
+    "-O3 -std=c11 -fPIC -shared -fvisibility=hidden -Wall -Wextra -Werror=implicit -fno-strict-aliasing "
+    "-ffp-contract=off -pthread"
+)
+X86 = platform.machine() in ("x86_64", "AMD64")
+X86_FLAGS = "-mavx2 -mbmi -mbmi2 -mlzcnt -mpopcnt"
 # A C compiler as a package. The marker is for the machines that it has wheels for; on others nothing is asked for.
 ZIG = "ziglang~=0.17.0; platform_machine == 'x86_64' or platform_machine == 'aarch64' or platform_machine == 'arm64'"
 SECONDS = 300
@@ -89,10 +96,12 @@ def _compile(folder: Path) -> None:
     if not sources:
         raise NotBuiltError(f"no C sources in {FOLDER}")
     # Left alone, zig compiles for the very processor that it runs on, and writes its own paths into debug information.
-    compiler = _compiler() or [sys.executable, "-m", "ziglang", "cc", "-mcpu=baseline", "-g0"]
+    zig = [sys.executable, "-m", "ziglang", "cc", "-mcpu=x86_64_v3" if X86 else "-mcpu=baseline", "-g0"]
+    compiler = _compiler() or zig
+    flags = f"{FLAGS} {X86_FLAGS}" if X86 and compiler is not zig else FLAGS
     part = folder / f"{LIBRARY}.{os.getpid()}"
     try:
-        _run([*compiler, *FLAGS.split(), "-o", part.name, *sources], folder)
+        _run([*compiler, *flags.split(), "-o", part.name, *sources], folder)
         part.replace(folder / LIBRARY)
     finally:
         part.unlink(missing_ok=True)

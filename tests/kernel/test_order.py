@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import example, given, settings
@@ -94,26 +95,36 @@ INSTANTS = st.integers(-(2 * 10**18), 4 * 10**18)
 
 
 @settings(deadline=None, max_examples=100)
-@given(st.lists(INSTANTS, min_size=1, max_size=20), st.sampled_from(("hour", "day", "month")))
-@example([-1, 0, 3_600 * 10**9 - 1, 3_600 * 10**9], "hour")
-@example([-1, 0, 86_400 * 10**9 - 1, 86_400 * 10**9], "day")
-@example([951_782_400 * 10**9, 951_782_400 * 10**9 - 1, -1], "month")
-def test_rows_part_by_hour_day_or_month_of_the_event(instants: list[int], by: str) -> None:
+@given(
+    st.one_of(
+        st.lists(INSTANTS, min_size=1, max_size=20),
+        st.lists(st.integers(0, 10**9), min_size=20, max_size=40),  # all in one partition
+    ),
+    st.sampled_from(("hour", "day", "month")),
+    st.sets(st.integers(0, 39), max_size=4),
+)
+@example([-1, 0, 3_600 * 10**9 - 1, 3_600 * 10**9], "hour", set())
+@example([-1, 0, 86_400 * 10**9 - 1, 86_400 * 10**9], "day", {3})
+@example([951_782_400 * 10**9, 951_782_400 * 10**9 - 1, -1], "month", {0, 1, 2})
+def test_rows_part_by_hour_day_or_month_of_the_event(instants: list[int], by: str, bad: set[int]) -> None:
+    """Bad rows, which may lie in any partition, are left out or pointed at."""
     made = contract(TIME, column("n", Kind.INTEGER), partitioning=Partitioning(by))
     frame = pl.DataFrame({"t": instants, "n": range(len(instants))})
     form = {"hour": "%Y-%m-%d-%H", "day": "%Y-%m-%d", "month": "%Y-%m"}[by]
     epoch = dt.datetime(1970, 1, 1)
     labels = [(epoch + dt.timedelta(microseconds=ns // 1000)).strftime(form) for ns in instants]
-    parts = list(split(made, frame))
+    marked = pl.Series([n in bad for n in range(len(instants))], dtype=pl.Boolean)
+    parts = [(value, rows[np.delete(np.arange(rows.height), at)]) for value, rows, at in split(made, frame, marked)]
     assert [value for value, _ in parts] == sorted({value for value, _ in parts})
-    assert {partition_label(by, value) for value, _ in parts} == set(labels)
+    good = {n: label for n, label in enumerate(labels) if n not in bad}
+    assert {partition_label(by, value) for value, _ in parts} == set(good.values())
     for value, rows in parts:
-        assert rows["n"].to_list() == [n for n, label in enumerate(labels) if label == partition_label(by, value)]
+        assert rows["n"].to_list() == [n for n, label in good.items() if label == partition_label(by, value)]
         assert set(partition_ids(made, rows["t"]).to_list()) == {value}
 
 
 def test_no_rows_are_in_no_partition() -> None:
-    assert list(split(contract(TIME), pl.DataFrame(schema={"t": pl.Int64}))) == []
+    assert list(split(contract(TIME), pl.DataFrame(schema={"t": pl.Int64}), pl.Series([], dtype=pl.Boolean))) == []
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ from tapehouse.cli.watch import watch
 
 # NumPy's linear algebra is not used; its threads would only spin while they wait. Read when NumPy is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Polars' allocator gives memory back after half a second; the next slice then pays for every page of it again.
+os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:10000,muzzy_decay_ms:10000")
 
 # Help is plain text: Rich would make `--help` three times as slow.
 app = Program(

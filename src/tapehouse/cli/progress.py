@@ -25,8 +25,11 @@ class Bridge:
 
     shown: Shown
 
+    # From its first stage on a run computes, and must be interruptible: not before, for it would import the engine
+    # before the first input is on its way into the lake.
     def stage(self, name: str) -> None:
         """In the words of a person."""
+        hear_interrupts()
         self.shown.stage(_TITLES.get(name, name))
 
     def total(self, size: int) -> None:
@@ -41,6 +44,5 @@ class Bridge:
 @contextmanager
 def progress(*, quiet: bool) -> Iterator[Bridge]:
     """Shown on standard error while the block runs, if that is a terminal; Ctrl-C ends the block."""
-    hear_interrupts()
     with show_progress(quiet=quiet) as shown:
         yield Bridge(shown)

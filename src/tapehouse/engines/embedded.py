@@ -67,7 +67,8 @@ class BatchTotals:
         self.rejected = self.rejected + refined.rejected_tally
         self.filtered = self.filtered + refined.filtered_tally
         self.profile = self.profile + refined.profile
-        low, high = refined.good.get_column(event_time).min(), refined.good.get_column(event_time).max()
+        events = refined.kept.get_column(event_time).filter(~refined.bad)
+        low, high = events.min(), events.max()
         if isinstance(low, int) and isinstance(high, int):
             self.first_event = low if self.first_event is None else min(low, self.first_event)
             self.last_event = high if self.last_event is None else max(high, self.last_event)

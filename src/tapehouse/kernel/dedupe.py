@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from tapehouse.contracts.model import Key
-from tapehouse.native.order import repeated as native_repeated
+from tapehouse.native import order
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -32,7 +32,7 @@ def repeated(hashes: Sequence[Hashes]) -> Hashes:
     """Hash values that occur more than once over all arrays, sorted ascending."""
     if not hashes:
         return np.empty(0, np.uint64)
-    found = native_repeated(hashes)
+    found = order.repeated(hashes)
     if found is not None:
         return found
     merged = np.concatenate(hashes)
@@ -43,9 +43,12 @@ def repeated(hashes: Sequence[Hashes]) -> Hashes:
 
 
 def candidates(hashes: Hashes, values: Hashes) -> npt.NDArray[np.int64]:
-    """Positions whose hash is among `values`."""
+    """Positions whose hash is among `values`, which are ascending."""
     if not len(values):
         return np.empty(0, np.int64)
+    found = order.candidates(hashes, values)
+    if found is not None:
+        return found
     return np.flatnonzero(pl.Series(hashes).is_in(pl.Series(values).implode()).to_numpy())
 
 

@@ -22,9 +22,12 @@ _LOW_BITS = 20
 _DOUBLE_EXACT = 1 << 53
 
 
-def derive(contract: Contract, derivation: Derivation, curated: pl.DataFrame) -> pl.DataFrame:
-    """Rows of `derivation` for one partition of curated rows (any order)."""
-    return _DERIVATIONS[derivation.kind](contract, derivation, curated)
+def derive(contract: Contract, derivation: Derivation, curated: pl.DataFrame, *, stored: bool = False) -> pl.DataFrame:
+    """Rows of `derivation` for one partition of curated rows, in any order; `stored`: in the order they are stored in,
+    which may save sorting them.
+    """
+    sort = contract.partitioning.sort if stored else ()
+    return _DERIVATIONS[derivation.kind](contract, derivation, curated, sort)
 
 
 def derived_columns(contract: Contract, derivation: Derivation) -> tuple[Column, ...]:
@@ -60,7 +63,12 @@ def _bar_columns(contract: Contract) -> tuple[Column, ...]:
     )
 
 
-def _bars(contract: Contract, derivation: Derivation, curated: pl.DataFrame) -> pl.DataFrame:
+def _ordered(rows: pl.DataFrame, by: Sequence[str], known: Sequence[str]) -> pl.DataFrame:
+    """Rows ordered by these columns; `known` are those they are ordered by already."""
+    return rows if tuple(known[: len(by)]) == tuple(by) else sort_rows(rows, by)
+
+
+def _bars(contract: Contract, derivation: Derivation, curated: pl.DataFrame, order: Sequence[str] = ()) -> pl.DataFrame:
     """Open, high, low, close, volume, VWAP and trade count per symbol and interval, of trades with price and size.
 
     `bar_start` is the start of the half-open interval in ns UTC. VWAP is sum(price * size) / sum(size), with both sums
@@ -71,7 +79,7 @@ def _bars(contract: Contract, derivation: Derivation, curated: pl.DataFrame) -> 
         _need(contract, "bars", role).name for role in (Role.EVENT_TIME, Role.SYMBOL, Role.PRICE, Role.SIZE)
     )
     interval = int(derivation.params.get("interval_seconds", 60)) * 1_000_000_000
-    rows = sort_rows(curated.select(time, symbol, price, size).drop_nulls(), [symbol, time])
+    rows = _ordered(curated.select(time, symbol, price, size).drop_nulls(), [symbol, time], order)
     if rows.height == 0:
         return _schema(columns).to_frame()
     values = [rows.get_column(name).to_numpy() for name in (time, price, size)]
@@ -159,7 +167,7 @@ def _bbo_columns(contract: Contract) -> tuple[Column, ...]:
     )
 
 
-def _bbo(contract: Contract, derivation: Derivation, curated: pl.DataFrame) -> pl.DataFrame:
+def _bbo(contract: Contract, derivation: Derivation, curated: pl.DataFrame, order: Sequence[str] = ()) -> pl.DataFrame:
     """Best bid and offer after every quote that changed it, each side carried forward per symbol (null: not yet seen).
 
     Quotes without a symbol belong to no book. A null side means "not updated". Sizes are carried with their side.
@@ -167,7 +175,7 @@ def _bbo(contract: Contract, derivation: Derivation, curated: pl.DataFrame) -> p
     columns = _bbo_columns(contract)
     time, symbol, *sides = (column.name for column in columns)
     carried = [pl.col(side).forward_fill().over(symbol, mapping_strategy="group_to_rows") for side in sides]
-    rows = sort_rows(curated.drop_nulls([symbol]), [symbol, time]).select(time, symbol, *carried)
+    rows = _ordered(curated.drop_nulls([symbol]), [symbol, time], order).select(time, symbol, *carried)
     changed = pl.any_horizontal([pl.col(side).ne_missing(pl.col(side).shift(1)) for side in sides])
     new_symbol = pl.col(symbol).ne_missing(pl.col(symbol).shift(1))
     return rows.filter(changed | new_symbol).cast(_schema(columns))
@@ -178,7 +186,7 @@ def _schema(columns: tuple[Column, ...]) -> pl.Schema:
     return pl.Schema({column.name: types.get(column.kind, pl.Int64()) for column in columns})
 
 
-_DERIVATIONS: Mapping[str, Callable[[Contract, Derivation, pl.DataFrame], pl.DataFrame]] = {
+_DERIVATIONS: Mapping[str, Callable[[Contract, Derivation, pl.DataFrame, Sequence[str]], pl.DataFrame]] = {
     "bars": _bars,
     "bbo": _bbo,
 }

@@ -15,6 +15,10 @@ from tapehouse.native.order import argsort
 _NS = {"hour": 3600 * 1_000_000_000, "day": NS_PER_DAY}
 _PACKED_BITS = 63
 _SAMPLE_ROWS = 4096
+# A slice with a greater share of bad rows is copied without them, for the memory.
+_CARRIED_SHARE_MAX = 0.1
+Positions = npt.NDArray[np.integer]
+_NONE: Positions = np.empty(0, np.int64)
 _IN_ORDER: npt.NDArray[np.int64] = np.empty(0, np.int64)
 
 
@@ -55,17 +59,22 @@ def partition_label(by: str, value: int) -> str:
     return str(start).replace("T", "-")
 
 
-def split(contract: Contract, frame: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
-    """The frame's rows by partition, in ascending order of partition, each in the frame's own order."""
-    if frame.height == 0:
-        return
+def split(contract: Contract, frame: pl.DataFrame, bad: pl.Series) -> Iterator[tuple[int, pl.DataFrame, Positions]]:
+    """The frame's rows by partition, in ascending order of partition, each in the frame's own order, with the positions
+    of `bad` rows among them: a few of those are cheaper to leave out later than to copy the others now.
+    """
+    positions = bad.arg_true().to_numpy()
+    good = ~bad if len(positions) else bad
     ids = partition_ids(contract, frame.get_column(contract.event_time.name))
-    low, high = ids.min(), ids.max()
-    if low == high:
-        yield int(ids[0]), frame
+    placed = ids.filter(good) if len(positions) else ids
+    if not len(placed):
         return
-    for value in ids.unique().sort():
-        yield int(value), frame.filter(ids == value)
+    low, high = placed.min(), placed.max()
+    if low == high and len(positions) <= frame.height * _CARRIED_SHARE_MAX:
+        yield int(placed[0]), frame, positions
+        return
+    for value in placed.unique().sort():
+        yield int(value), frame.filter((ids == value) & good if len(positions) else ids == value), _NONE
 
 
 def sort_rows(frame: pl.DataFrame, by: Sequence[str], without: npt.NDArray[np.int64] | None = None) -> pl.DataFrame:
@@ -131,14 +140,13 @@ def packed_order(keys: Sequence[pl.Series]) -> npt.NDArray[np.integer] | None:
 
 def _ranks(text: pl.Series) -> npt.NDArray[np.int64]:
     """Rank of each string among the distinct values, in byte order."""
-    distinct = text.unique()
     if text.dtype == pl.Categorical:
-        codes, ranks = distinct.to_physical().to_numpy(), distinct.cast(pl.String).rank("ordinal").to_numpy()
-        by_code = np.zeros(int(codes.max()) + 1, np.int64)
-        by_code[codes] = ranks
-        ranked: npt.NDArray[np.int64] = by_code[text.to_physical().to_numpy()]
-        return ranked
-    return text.cast(pl.Enum(distinct.sort())).to_physical().cast(pl.Int64).to_numpy()
+        codes = text.to_physical().to_numpy()
+        present = np.flatnonzero(np.bincount(codes)).astype(np.uint32)
+        by_code = np.zeros(int(present[-1]) + 1, np.int64)
+        by_code[present] = pl.Series(present).cat.to(pl.Categorical).cast(pl.String).rank("ordinal").to_numpy()
+        return np.take(by_code, codes)
+    return text.cast(pl.Enum(text.unique().sort())).to_physical().cast(pl.Int64).to_numpy()
 
 
 def _stable_argsort(packed: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -40,18 +40,25 @@ class Records:
 
 @dataclass(frozen=True, slots=True)
 class Refined:
-    """What a slice became. `good` holds canonical columns, `_batch`, `_row`, `_flags`; `rejected` the annotated rows
-    that broke a rejecting rule, at `positions` of the slice's frame; `filtered` were not asked for by the contract.
-    `taken` tallies all rows that entered.
+    """What a slice became. `kept` holds canonical columns, `_batch`, `_row`, `_flags` of the rows that the contract
+    asks for, of which those where `bad` is true are no good; `rejected` the annotated rows that broke a rejecting
+    rule, at `positions` of the slice's frame; `filtered` were not asked for by the contract. `taken` tallies all rows
+    that entered.
     """
 
-    good: pl.DataFrame
+    kept: pl.DataFrame
+    bad: pl.Series
     rejected: pl.DataFrame
     positions: npt.NDArray[np.int64]
     taken: Tally
     rejected_tally: Tally
     filtered_tally: Tally
     profile: Profile
+
+    @property
+    def good(self) -> pl.DataFrame:
+        """The rows to be curated, copied out of `kept` where any is bad."""
+        return self.kept.filter(~self.bad) if self.bad.any() else self.kept
 
 
 def refine(
@@ -76,7 +83,8 @@ def refine(
     rejected = kept.filter(bad).with_columns((~rejecting).filter(bad).alias(UNPLACED))
     positions = np.searchsorted(records.rows, rejected.get_column("_row").to_numpy())
     return Refined(
-        good=_good(contract, judge, kept, bad),
+        kept=_canonical(contract, judge, kept),
+        bad=bad,
         rejected=rejected.with_columns(_texts(records, rejected, positions)),
         positions=positions,
         taken=taken,
@@ -112,9 +120,8 @@ def _filter(contract: Contract, annotated: pl.DataFrame) -> tuple[pl.DataFrame, 
     return annotated.filter(wanted), annotated.filter(~wanted)
 
 
-def _good(contract: Contract, judge: Judge, kept: pl.DataFrame, bad: pl.Series) -> pl.DataFrame:
-    """Curated-to-be rows: canonical columns and metadata only."""
+def _canonical(contract: Contract, judge: Judge, kept: pl.DataFrame) -> pl.DataFrame:
+    """Canonical columns and metadata only."""
     names = [column.name for column in contract.columns]
     flags = (pl.col("_broken") & judge.warn_mask).cast(pl.Int64).alias("_flags")
-    rows = kept.select(*names, "_batch", "_row", flags)
-    return rows.filter(~bad) if bad.any() else rows
+    return kept.select(*names, "_batch", "_row", flags)

@@ -148,3 +148,22 @@ TH_API int64_t th_repeated(const uint64_t *const *arrays, const int64_t *sizes, 
     free(ends), free(parted), free(table);
     return repeats;
 }
+
+/* Positions whose hash is among `value_count` ascending `values`, into `found` (room for `count`); returns how many.
+ * `filter`, 2^16 bits zeroed by the caller, passes over nearly all others. */
+TH_API int64_t th_candidates(const uint64_t *hashes, int64_t count, const uint64_t *values, int64_t value_count,
+                             uint8_t *filter, int64_t *found) {
+    int64_t candidates = 0;
+    for (int64_t i = 0; i < value_count; i++) set_bit(filter, (int64_t)(values[i] >> 48));
+    for (int64_t i = 0; i < count; i++) {
+        if (LIKELY(!get_bit(filter, (int64_t)(hashes[i] >> 48)))) continue;
+        int64_t low = 0, high = value_count;
+        while (low < high) {
+            int64_t middle = (low + high) / 2;
+            if (values[middle] < hashes[i]) low = middle + 1;
+            else high = middle;
+        }
+        if (low < value_count && values[low] == hashes[i]) found[candidates++] = i;
+    }
+    return candidates;
+}

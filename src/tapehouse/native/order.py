@@ -35,3 +35,17 @@ def repeated(hashes: Sequence[npt.NDArray[np.uint64]]) -> npt.NDArray[np.uint64]
         addresses, sizes, ctypes.c_int64(len(arrays)), ctypes.c_void_p(native.address(found))
     )
     return None if count < 0 else np.unique(found[:count])
+
+
+def candidates(hashes: npt.NDArray[np.uint64], values: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64] | None:
+    """Positions of the hashes that are among `values`, which are ascending."""
+    if native.library is None:
+        return None
+    hashes, values = np.ascontiguousarray(hashes), np.ascontiguousarray(values)
+    found, bits = np.empty(len(hashes), np.int64), native.bits(1 << 16, ones=False)
+    count = native.library.th_candidates(
+        ctypes.c_void_p(native.address(hashes)), ctypes.c_int64(len(hashes)),
+        ctypes.c_void_p(native.address(values)), ctypes.c_int64(len(values)),
+        ctypes.c_void_p(native.address(bits)), ctypes.c_void_p(native.address(found)),
+    )  # fmt: skip
+    return found[:count].copy()

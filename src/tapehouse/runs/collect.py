@@ -52,9 +52,10 @@ class Collected:
             self.quarantine.add(malformed_rows(judged.batch, judged.malformed))
             for one in judged.malformed:
                 codes[one.code] = codes.get(one.code, 0) + 1
-        for partition, rows in split(contract, compact(refined.good, self._compactable(contract, refined.good))):
+        kept = compact(refined.kept, self._compactable(contract, refined.kept))
+        for partition, rows, bad in split(contract, kept, refined.bad):
             hashes = key_hashes(rows, contract.key) if contract.key is not None else None
-            self.stage.add(Piece(partition, judged.batch, int(rows["_row"][0]), rows.height, rows, hashes))
+            self.stage.add(Piece(partition, judged.batch, int(rows["_row"][0]), rows.height, rows, bad, hashes))
         with self._lock:
             if self.remember:
                 numbers = [refined.rejected.get_column("_row").to_numpy()]
@@ -118,7 +119,7 @@ def leaving_rows(collected: Collected, only: Selection, duplicates: Duplicates |
         passed.append(pl.DataFrame({"_batch": [source.digest] * len(rows), "_row": rows}, schema=kind))
     for piece in collected.stage:
         digest = collected.sources[piece.batch].digest
-        good.append(piece.frame().select(pl.lit(digest).alias("_batch"), "_row"))
+        good.append(piece.good().select(pl.lit(digest).alias("_batch"), "_row"))
     known = pl.concat(good)
     dropped = pl.DataFrame(schema=kind) if duplicates is None else duplicates.rows.select("_batch", "_row")
     both = ["_batch", "_row"]

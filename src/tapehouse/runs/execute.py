@@ -237,7 +237,7 @@ def _withheld(this: _Run, collected: Collected) -> dict[int, Proof]:
     good: dict[int, Tally] = {}
     salts = salts_of(collected.sources)
     for piece in collected.stage:
-        for batch, rows in tally_by_batch(piece.frame(), this.contract.columns, salts).items():
+        for batch, rows in tally_by_batch(piece.good(), this.contract.columns, salts).items():
             good[batch] = good.get(batch, Tally()) + rows
     return {
         batch: Proof(

@@ -47,7 +47,7 @@ def find_duplicates(
     if not len(values):
         return None
     rows = [
-        _candidate_rows(contract, key, index, piece, candidates(piece.hashes, values), digests)
+        _candidate_rows(contract, key, index, piece, np.setdiff1d(candidates(piece.hashes, values), piece.bad), digests)
         for index, piece in enumerate(pieces)
         if piece.hashes is not None
     ]

@@ -17,18 +17,28 @@ MEMORY_BYTES = 1 << 30
 
 @dataclass(slots=True)
 class Piece:
-    """Rows of one partition from one slice of one batch (`batch` is its ordinal in the run), in record order."""
+    """Rows of one partition from one slice of one batch (`batch` is its ordinal in the run), in record order.
+
+    Those at the positions `bad` were rejected and do not count: whoever reads `frame` leaves them out. `hashes` are of
+    the keys of all.
+    """
 
     partition: int
     batch: int
     first_row: int
     rows: int
     held: pl.DataFrame | Path
+    bad: npt.NDArray[np.integer]
     hashes: Hashes | None = None
 
     def frame(self) -> pl.DataFrame:
-        """The rows, read back if they were spilled."""
+        """The rows with the bad ones, read back if they were spilled."""
         return self.held if isinstance(self.held, pl.DataFrame) else pl.read_ipc(self.held)
+
+    def good(self) -> pl.DataFrame:
+        """The rows without the bad ones."""
+        frame = self.frame()
+        return frame[np.delete(np.arange(frame.height), self.bad)] if len(self.bad) else frame
 
 
 class Stage:
@@ -64,6 +74,10 @@ class Stage:
     def partitions(self) -> list[int]:
         """Partition values present, ascending."""
         return sorted(self._pieces)
+
+    def rows(self, partition: int) -> int:
+        """Rows held of a partition, bad ones included."""
+        return sum(piece.rows for piece in self._pieces[partition])
 
     def pieces(self, partition: int, ranks: npt.NDArray[np.int64]) -> list[Piece]:
         """Pieces of a partition in order of batch rank and record: the order in which ties are resolved."""

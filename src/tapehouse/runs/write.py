@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tapehouse.contracts.model import Contract, Derivation, Role
 from tapehouse.kernel.derive import derive, derived_columns
 from tapehouse.kernel.fingerprint import Tally, tally_by_batch
 from tapehouse.kernel.order import partition_label, sort_rows, stored_order
+from tapehouse.lake import disk
 from tapehouse.lake.files import write
 from tapehouse.lake.home import Lake
 from tapehouse.lake.spec import Staged, TableSpec
@@ -26,6 +28,7 @@ from tapehouse.runs.tables import curated_spec, derived_spec
 WRITERS = 2
 # Rows of one data file at most: keeps files near 256 MB and a partition's sort within memory.
 FILE_ROWS = 8_000_000
+_NONE: npt.NDArray[np.int64] = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +69,36 @@ class Written:
 
 
 def write_partitions(job: WriteJob, stage: Stage) -> Written:
-    """Write every partition of the stage (two at a time); pieces are released as they are written."""
+    """Write every partition of the stage, two at a time and the largest first, so that no writer is left with a large
+    one while the other has nothing to do. Pieces are released, and files synced, as they are written.
+    """
     out = Written()
     by = job.contract.partitioning.by
     partitions = {partition_label(by, value): value for value in stage.partitions}
     labels = sorted({*partitions, *job.published.rewritten, *job.published.underived})
-    with ThreadPoolExecutor(WRITERS, thread_name_prefix="write") as pool:
-        for written, dropped in pool.map(
-            lambda label: _write_partition(job, stage, label, partitions.get(label)), labels
-        ):
-            out.partitions.append(written)
-            out.staged.extend(written.staged)
-            _merge(out.tallies, written.tallies)
-            _merge(out.duplicates, dropped)
+    by_size = sorted(labels, key=lambda label: -stage.rows(partitions[label]) if label in partitions else 0)
+    with (
+        ThreadPoolExecutor(1, thread_name_prefix="sync") as syncer,
+        ThreadPoolExecutor(WRITERS, thread_name_prefix="write") as pool,
+    ):
+        work = {label: pool.submit(_write_partition, job, stage, label, partitions.get(label)) for label in by_size}
+        for label in by_size:
+            for staged in work[label].result()[0].staged:
+                syncer.submit(_sync_early, staged)
+    for label in labels:
+        written, dropped = work[label].result()
+        out.partitions.append(written)
+        out.staged.extend(written.staged)
+        _merge(out.tallies, written.tallies)
+        _merge(out.duplicates, dropped)
     return out
+
+
+def _sync_early(staged: Staged) -> None:
+    """Publishing syncs every file and tells what fails; what is on disk by then costs it nothing."""
+    for path in staged.add:
+        with suppress(OSError):
+            disk.sync_file(path)
 
 
 def _merge(into: dict[int, Tally], more: Mapping[int, Tally]) -> None:
@@ -92,11 +111,12 @@ def _write_partition(
 ) -> tuple[PartitionWritten, dict[int, Tally]]:
     """`partition` is None for a partition that only loses rows."""
     contract = job.contract
-    staged, losing = _collect(job, [] if partition is None else stage.pieces(partition, job.ranks))
+    staged, losing, bad = _collect(job, [] if partition is None else stage.pieces(partition, job.ranks))
     if partition is not None:
         stage.release(partition)
     dropped = tally_by_batch(staged[losing], contract.columns, job.salts) if len(losing) else {}
-    kept = sort_rows(staged, contract.partitioning.sort, losing) if staged.height else staged
+    gone = np.concatenate([losing, bad])
+    kept = sort_rows(staged, contract.partitioning.sort, gone) if staged.height else staged
     del staged
     tallies = tally_by_batch(kept, contract.columns, job.salts) if kept.height else {}
     channels = _channels(contract, kept)
@@ -110,19 +130,21 @@ def _write_partition(
     return PartitionWritten(label, tuple(files), tallies, channels), dropped
 
 
-def _collect(job: WriteJob, pieces: Sequence[Piece]) -> tuple[pl.DataFrame, npt.NDArray[np.int64]]:
-    """All rows of a partition in order of batch rank and record, and the positions of those to drop as duplicates."""
+def _collect(
+    job: WriteJob, pieces: Sequence[Piece]
+) -> tuple[pl.DataFrame, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """All rows of a partition in order of batch rank and record, and the positions of those to drop: as duplicates,
+    and because they were rejected.
+    """
     if not pieces:
-        return pl.DataFrame(), np.empty(0, np.int64)
+        return pl.DataFrame(), _NONE, _NONE
     positions = job.duplicates.positions if job.duplicates is not None else {}
-    starts = np.cumsum([0, *(piece.rows for piece in pieces)])
-    losing = [
-        positions[id(piece)] + start
-        for piece, start in zip(pieces, starts[:-1].tolist(), strict=True)
-        if id(piece) in positions
-    ]
-    rows = pl.concat([piece.frame() for piece in pieces], rechunk=True)
-    return rows, np.concatenate([np.empty(0, np.int64), *losing])
+    frames = [piece.frame() for piece in pieces]
+    starts = np.cumsum([0, *(frame.height for frame in frames)])[:-1].tolist()
+    placed = list(zip(pieces, starts, strict=True))
+    losing = [positions[id(piece)] + start for piece, start in placed if id(piece) in positions]
+    bad = [piece.bad + start for piece, start in placed]
+    return pl.concat(frames, rechunk=True), np.concatenate([_NONE, *losing]), np.concatenate([_NONE, *bad])
 
 
 def _with_metadata(job: WriteJob, rows: pl.DataFrame) -> pl.DataFrame:
@@ -171,7 +193,7 @@ def _derived_table(job: WriteJob, derivation: Derivation, label: str, rows: pl.D
     removed = tuple(str(path) for path in job.published.files(spec, label))
     if rows.height == 0:
         return Staged(spec, (), removed)
-    table = derive(job.contract, derivation, rows)
+    table = derive(job.contract, derivation, rows, stored=True)
     if table.height == 0:
         return Staged(spec, (), removed)
     time = derived_columns(job.contract, derivation)[0].name
