@@ -446,13 +446,14 @@ def test_stage_keeps_pieces_in_order_whoever_came_first(tmp_path: Path) -> None:
     rows = pl.DataFrame({"n": [1, 2, 3]})
     stage = Stage(tmp_path / "spill", memory_bytes=int(rows.estimated_size()))
     for partition, batch, first in ((5, 1, 0), (5, 0, 3), (5, 0, 0), (2, 1, 9)):
-        stage.add(Piece(partition, batch, first, 3, rows))
+        stage.add(Piece(partition, batch, first, 3, rows, np.array([1])))
     assert stage.partitions == [2, 5]
     ranks = np.array([1, 0])
     order = [(piece.batch, piece.first_row) for piece in stage.pieces(5, ranks)]
     assert order == [(1, 0), (0, 0), (0, 3)]
     assert len(list((tmp_path / "spill").iterdir())) == 3
     assert all(piece.frame().equals(rows) for piece in stage)
+    assert all(piece.good()["n"].to_list() == [1, 3] for piece in stage), "bad rows do not count"
     stage.drop({0})
     assert [piece.batch for piece in stage] == [1, 1]
     stage.release(2)

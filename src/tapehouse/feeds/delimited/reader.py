@@ -144,6 +144,8 @@ class FieldTexts:
     indexes: Mapping[str, int]
 
     def __call__(self, column: str, positions: Positions) -> pl.Series:
-        texts = [record.raw.decode() for record in self.raw(positions)]
+        raw = self.raw
+        edges = zip(raw.starts[positions].tolist(), raw.ends[positions].tolist(), strict=True)
+        texts = [raw.data[start:end].decode() for start, end in edges]
         rows = typed.split_texts(texts, self.dialect.separator, self.dialect.quote)
         return pl.Series([row[self.indexes[column]] for row in rows], dtype=pl.String)
