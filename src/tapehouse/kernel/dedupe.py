@@ -15,6 +15,7 @@ import polars as pl
 
 from tapehouse.contracts.model import Key
 from tapehouse.native import order
+from tapehouse.native.columns import series_of
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -49,7 +50,7 @@ def candidates(hashes: Hashes, values: Hashes) -> npt.NDArray[np.int64]:
     found = order.candidates(hashes, values)
     if found is not None:
         return found
-    return np.flatnonzero(pl.Series(hashes).is_in(pl.Series(values).implode()).to_numpy())
+    return np.flatnonzero(series_of("", hashes).is_in(series_of("", values).implode()).to_numpy())
 
 
 def losers(rows: pl.DataFrame, key: Key) -> pl.DataFrame:

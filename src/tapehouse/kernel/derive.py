@@ -16,6 +16,7 @@ from tapehouse.contracts.model import Column, Contract, Derivation, Kind, Role
 from tapehouse.errors import ContractError, Problem
 from tapehouse.kernel.order import sort_rows
 from tapehouse.native.bars import Bars, bars
+from tapehouse.native.columns import series_of
 
 Int64s = npt.NDArray[np.int64]
 _LOW_BITS = 20
@@ -90,15 +91,15 @@ def _bars(contract: Contract, derivation: Derivation, curated: pl.DataFrame, ord
     scale = 10 ** (contract.column(price).scale)
     return pl.DataFrame(
         [
-            pl.Series("bar_start", made.start),
-            rows.get_column(symbol).gather(pl.Series(made.first)).alias("symbol"),
-            pl.Series("open", values[1][made.first]),
-            pl.Series("high", made.high),
-            pl.Series("low", made.low),
-            pl.Series("close", values[1][last]),
+            series_of("bar_start", made.start),
+            rows.get_column(symbol).gather(series_of("", made.first)).alias("symbol"),
+            series_of("open", values[1][made.first]),
+            series_of("high", made.high),
+            series_of("low", made.low),
+            series_of("close", values[1][last]),
             _volume(made.volume),
-            pl.Series("vwap", _vwap(made, scale)),
-            pl.Series("trades", last - made.first + 1),
+            _vwap(made, scale).alias("vwap"),
+            series_of("trades", last - made.first + 1),
         ]
     ).cast(_schema(columns))
 
@@ -115,7 +116,7 @@ def _below(values: Int64s, limit: int) -> bool:
 
 def _volume(volume: npt.NDArray[np.generic]) -> pl.Series:
     if volume.dtype == np.int64:
-        return pl.Series("volume", volume)
+        return series_of("volume", volume)
     return pl.Series("volume", [one if abs(one) < 1 << 63 else None for one in volume.tolist()], dtype=pl.Int64)
 
 
@@ -143,7 +144,7 @@ def _bars_by_columns(rows: pl.DataFrame, values: Sequence[Int64s], interval: int
     )
 
 
-def _vwap(made: Bars, scale: int) -> Sequence[float | None] | pl.Series:
+def _vwap(made: Bars, scale: int) -> pl.Series:
     """Exact notional per bar over exact volume, rounded once."""
     small = _below(made.notional_high, 1 << (62 - _LOW_BITS)) and _below(made.notional_low, 1 << 62)
     notional = (made.notional_high << _LOW_BITS) + made.notional_low
@@ -151,9 +152,10 @@ def _vwap(made: Bars, scale: int) -> Sequence[float | None] | pl.Series:
         # Doubles hold both exactly, so their quotient is rounded once too.
         with np.errstate(all="ignore"):
             ratio = notional.astype(np.float64) / (made.volume * scale).astype(np.float64)
-        return pl.Series(ratio).set(pl.Series(made.volume == 0), None)
+        return series_of("", ratio).set(series_of("", made.volume == 0), None)
     parts = zip(made.notional_high.tolist(), made.notional_low.tolist(), made.volume.tolist(), strict=True)
-    return [((high << _LOW_BITS) + low) / (shares * scale) if shares else None for high, low, shares in parts]
+    ratios = [((high << _LOW_BITS) + low) / (shares * scale) if shares else None for high, low, shares in parts]
+    return pl.Series(ratios, dtype=pl.Float64)
 
 
 def _bbo_columns(contract: Contract) -> tuple[Column, ...]:

@@ -16,6 +16,7 @@ import polars as pl
 from tapehouse.contracts import expr as ast
 from tapehouse.contracts.model import Kind
 from tapehouse.kernel.types import Typer
+from tapehouse.native.columns import series_of
 
 _TRIVIAL = (ast.Col, ast.Lit, ast.Null, ast.Text, ast.ParseFailed)
 
@@ -33,12 +34,12 @@ class Distinct:
         present = np.flatnonzero(counts).astype(np.uint32)
         self._places: npt.NDArray[np.int64] = np.full(size + 1, len(present), np.int64)
         self._places[present] = np.arange(len(present))
-        texts = pl.Series(column.name, present).cat.to(pl.Categorical).cast(pl.String)
+        texts = series_of(column.name, present).cat.to(pl.Categorical).cast(pl.String)
         self.texts = pl.concat([texts, pl.Series(column.name, [None], dtype=pl.String)])
 
     def spread(self, values: pl.Series) -> pl.Series:
         """One value per row of the column from one value per distinct text."""
-        return values.gather(pl.Series(self._places)).gather(self._codes)
+        return values.gather(series_of("", self._places)).gather(self._codes)
 
 
 class DistinctColumns:

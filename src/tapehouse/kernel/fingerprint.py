@@ -20,6 +20,7 @@ import polars as pl
 from tapehouse import native
 from tapehouse.contracts.model import Column, Kind
 from tapehouse.kernel.parse import int64_values
+from tapehouse.native.columns import series_of
 from tapehouse.native.tally import BITS, CODE_LENGTHS, DOUBLE, INT32, INT64, VIEW_LENGTHS, Field, count
 
 _MODULUS = 1 << 64
@@ -110,7 +111,7 @@ def tallies(frame: pl.DataFrame, columns: Sequence[Column], salts: npt.NDArray[n
     measures = [column for column in columns if column.measure]
     fields = [_field(frame.get_column(column.name), column) for column in columns]
     sums = [frame.get_column(column.name) for column in measures]
-    sums = [one if one.dtype == pl.Int64 else pl.Series(_summable(one)) for one in sums]
+    sums = [one if one.dtype == pl.Int64 else series_of("", _summable(one)) for one in sums]
     totals = count(fields, sums, frame.get_column("_batch"), frame.get_column("_row"), salts)
     return {
         batch: Tally(

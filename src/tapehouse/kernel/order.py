@@ -10,6 +10,7 @@ import polars as pl
 
 from tapehouse.contracts.model import Contract, Kind
 from tapehouse.kernel.timestamps import NS_PER_DAY
+from tapehouse.native.columns import series_of
 from tapehouse.native.order import argsort
 
 _NS = {"hour": 3600 * 1_000_000_000, "day": NS_PER_DAY}
@@ -83,25 +84,27 @@ def sort_rows(frame: pl.DataFrame, by: Sequence[str], without: npt.NDArray[np.in
     Rows at the positions `without` are left out in the same pass, so that they cost no copy of the others.
     """
     kept = None if without is None or not len(without) else _others(frame.height, without)
-    keys = [frame.get_column(name) if kept is None else frame.get_column(name).gather(pl.Series(kept)) for name in by]
-    order = packed_order(keys) if by and frame.height > 1 else _IN_ORDER
-    if order is None:
-        rows = frame if kept is None else _gather(frame, kept)
-        return rows.sort(by, maintain_order=True, nulls_last=False)
+    keys = [frame.get_column(name) for name in by]
     if kept is not None:
-        return _gather(frame, kept[order] if len(order) else kept)
-    return _gather(frame, order) if len(order) else frame
+        keys = [key.gather(series_of("", kept)) for key in keys]
+    order = packed_order(keys, kept) if by and frame.height > 1 else _IN_ORDER
+    if order is None:
+        rows = frame if kept is None else gather(frame, kept)
+        return rows.sort(by, maintain_order=True, nulls_last=False)
+    if not len(order):
+        return frame if kept is None else gather(frame, kept)
+    return gather(frame, order)
 
 
-def _others(height: int, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _others(height: int, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.uint32]:
     mask = np.ones(height, np.bool_)
     mask[positions] = False
-    return np.flatnonzero(mask)
+    return np.flatnonzero(mask).astype(np.uint32)
 
 
-def _gather(frame: pl.DataFrame, order: npt.NDArray[np.integer]) -> pl.DataFrame:
+def gather(frame: pl.DataFrame, order: npt.NDArray[np.integer]) -> pl.DataFrame:
     """Rows in that order. Positions of the width Polars uses itself: wider ones it would convert for each column."""
-    return frame.select(pl.all().gather(pl.Series(order.astype(np.uint32, copy=False))))
+    return frame.select(pl.all().gather(series_of("", order.astype(np.uint32, copy=False))))
 
 
 def stored_order(contract: Contract, rows: pl.DataFrame) -> pl.DataFrame:
@@ -112,8 +115,11 @@ def stored_order(contract: Contract, rows: pl.DataFrame) -> pl.DataFrame:
     return sort_rows(sort_rows(rows, ("_batch", "_row")), contract.partitioning.sort)
 
 
-def packed_order(keys: Sequence[pl.Series]) -> npt.NDArray[np.integer] | None:
-    """Positions that sort by `keys`, ties stable; None when the keys do not fit one 63-bit integer.
+def packed_order(
+    keys: Sequence[pl.Series], names: npt.NDArray[np.uint32] | None = None
+) -> npt.NDArray[np.integer] | None:
+    """The `names` (positions, if none are given) of rows in the order of `keys`, ties stable; None when the keys do not
+    fit one 63-bit integer.
 
     Strings take the rank of their value, integers their distance from the minimum. Sorting one integer column is an
     order of magnitude cheaper than sorting by several. An empty answer means the rows are in order already.
@@ -134,8 +140,11 @@ def packed_order(keys: Sequence[pl.Series]) -> npt.NDArray[np.integer] | None:
         packed = (packed << width) | (values - low)
     if (packed[1:] >= packed[:-1]).all():
         return _IN_ORDER
-    order = argsort(packed, bits)
-    return _stable_argsort(packed) if order is None else order
+    order = argsort(packed, bits, names)
+    if order is None:
+        order = _stable_argsort(packed)
+        return order if names is None else names[order]
+    return order
 
 
 def _ranks(text: pl.Series) -> npt.NDArray[np.int64]:
@@ -144,7 +153,7 @@ def _ranks(text: pl.Series) -> npt.NDArray[np.int64]:
         codes = text.to_physical().to_numpy()
         present = np.flatnonzero(np.bincount(codes)).astype(np.uint32)
         by_code = np.zeros(int(present[-1]) + 1, np.int64)
-        by_code[present] = pl.Series(present).cat.to(pl.Categorical).cast(pl.String).rank("ordinal").to_numpy()
+        by_code[present] = series_of("", present).cat.to(pl.Categorical).cast(pl.String).rank("ordinal").to_numpy()
         return np.take(by_code, codes)
     return text.cast(pl.Enum(text.unique().sort())).to_physical().cast(pl.Int64).to_numpy()
 

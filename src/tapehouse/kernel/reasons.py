@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute
 
 from tapehouse.contracts import expr as ast
 from tapehouse.contracts.model import Contract, Kind, RowRule
@@ -15,6 +14,7 @@ from tapehouse.contracts.units import Unit
 from tapehouse.kernel.compile import Compiler
 from tapehouse.kernel.distinct import plain
 from tapehouse.kernel.types import Type, Typer
+from tapehouse.native.columns import series_from, series_of
 
 REASON = pl.Struct(
     {
@@ -47,16 +47,16 @@ class ReasonWriter:
             at = np.flatnonzero(broken & np.uint64(1 << index))
             if len(at):
                 rows.append(at)
-                parts.append(self._of_rule(rule, rejected[pl.Series(at)], compiler))
+                parts.append(self._of_rule(rule, rejected[series_of("", at)], compiler))
         if not parts:
             return pl.Series("reasons", [[]] * rejected.height, dtype=pl.List(REASON))
         order = np.argsort(np.concatenate(rows), kind="stable")
-        reasons = pl.concat(parts)[pl.Series(order)].to_struct("reasons")
+        reasons = pl.concat(parts)[series_of("", order)].to_struct("reasons")
         counts = np.bincount(np.concatenate(rows), minlength=rejected.height)
         # By way of Polars: pyarrow's own conversion of an array imports pandas where that is installed, 0.7 s.
-        offsets = pl.Series(np.concatenate([[0], np.cumsum(counts)])).to_arrow()
+        offsets = series_of("", np.concatenate([[0], np.cumsum(counts)])).to_arrow()
         lists = pa.LargeListArray.from_arrays(offsets, reasons.to_arrow())
-        return pl.Series("reasons", lists, dtype=pl.List(REASON))
+        return series_from("reasons", lists)
 
     def _of_rule(self, rule: RowRule, rows: pl.DataFrame, compiler: Compiler) -> pl.DataFrame:
         observed = rule.observed if rule.observed is not None else _all_of(rule.columns)

@@ -17,6 +17,7 @@ from tapehouse.kernel.parse import FAILED, parse
 from tapehouse.kernel.profile import Profile, profile
 from tapehouse.kernel.types import Typer
 from tapehouse.kernel.verdict import Judge, JudgeState
+from tapehouse.native.columns import series_of
 
 UNPLACED = "_unplaced"
 
@@ -69,11 +70,11 @@ def refine(
     A row whose event time is null cannot be placed in a partition: it is rejected even if no rule says so.
     """
     parsed = parse(contract, records.frame, records.failed, records.captures).with_columns(
-        pl.lit(records.batch, pl.UInt32).alias("_batch"), pl.Series("_row", records.rows)
+        pl.lit(records.batch, pl.UInt32).alias("_batch"), series_of("_row", records.rows)
     )
     annotated = judge.verdict(judge.annotate(parsed, state))
     if records.only is not None:
-        annotated = annotated.filter(pl.Series(np.isin(records.rows, records.only)))
+        annotated = annotated.filter(series_of("", np.isin(records.rows, records.only)))
     taken = tally(annotated, contract.columns, salts)
     kept, filtered = _filter(contract, annotated)
     broken = kept.get_column("_broken")

@@ -20,6 +20,7 @@ from tapehouse.kernel.annotate import Annotator, JudgeState, check_lookups
 from tapehouse.kernel.compile import Compiler, anchored
 from tapehouse.kernel.reasons import ReasonWriter
 from tapehouse.kernel.types import Typer
+from tapehouse.native.columns import series_of
 from tapehouse.reference import References
 
 __all__ = ["BROKEN", "RULES_MAX", "Judge", "JudgeState"]
@@ -74,7 +75,7 @@ class Judge:
         """`annotated` with `_broken`, a UInt64 bitmask; a rule whose condition is null is not broken."""
         rules = self._expressions(annotated)
         masks = _masks(annotated, rules) if rules else np.zeros(annotated.height, np.uint64)
-        return annotated.with_columns(pl.Series(BROKEN, masks))
+        return annotated.with_columns(series_of(BROKEN, masks))
 
     def reasons(self, rejected: pl.DataFrame) -> pl.Series:
         """For each row of an annotated frame with `_broken`, its broken rules in contract order.

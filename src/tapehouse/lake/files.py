@@ -138,9 +138,9 @@ def _columns(rows: pl.DataFrame, schema: pa.Schema, *, scaled: bool) -> list[pl.
     return columns
 
 
-def stage_rows(lake: Lake, spec: TableSpec, rows: pa.Table | pl.DataFrame, run_id: str) -> Staged:
+def stage_rows(lake: Lake, spec: TableSpec, rows: pl.DataFrame, run_id: str) -> Staged:
     """Write a small table's rows, one file for each partition among them, ready for `publish`; none for no rows."""
-    frame = conform(rows if isinstance(rows, pl.DataFrame) else pl.DataFrame(rows), spec.schema)
+    frame = conform(rows, spec.schema)
     if spec.sort:
         frame = frame.sort(spec.sort, maintain_order=True)
     paths = []

@@ -1,4 +1,4 @@
-"""Columns of a frame as the memory that C reads, without copying."""
+"""Columns of a frame as the memory that C reads and writes, without copying."""
 
 from __future__ import annotations
 
@@ -41,5 +41,42 @@ def code_lengths(codes: pl.Series) -> npt.NDArray[np.int64]:
     """
     highest = codes.max()
     count = highest + 1 if isinstance(highest, int) else 0
-    texts = pl.Series(np.arange(count, dtype=np.uint32)).cat.to(pl.Categorical)
+    texts = series_of("", np.arange(count, dtype=np.uint32)).cat.to(pl.Categorical)
     return texts.cat.len_bytes().cast(pl.Int64).to_numpy()
+
+
+class _Exported:
+    """An Arrow array behind the Arrow PyCapsule interface and nothing else.
+
+    Given the array itself, or NumPy's, Polars imports `pyarrow.compute` or `numpy.ma` first: a twentieth of a second
+    each, in which no thread can work.
+    """
+
+    __slots__ = ("_array",)
+
+    def __init__(self, array: pa.Array) -> None:
+        self._array = array
+
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
+        schema, array = self._array.__arrow_c_array__(requested_schema)
+        return schema, array
+
+
+def series_from(name: str, array: pa.Array) -> pl.Series:
+    """An Arrow array as a series, without copying."""
+    return pl.Series(_Exported(array)).alias(name)  # Polars would take an empty name from the array
+
+
+def series_over(
+    name: str, kind: pa.DataType, rows: int, valid: npt.NDArray[np.generic] | None, *buffers: object
+) -> pl.Series:
+    """A series of Arrow type `kind` over these buffers, which nobody may write to any more. `valid` has a bit a row."""
+    mask = None if valid is None else pa.py_buffer(valid)
+    return series_from(name, pa.Array.from_buffers(kind, rows, [mask, *(pa.py_buffer(one) for one in buffers)]))
+
+
+def series_of(name: str, values: npt.NDArray[np.generic]) -> pl.Series:
+    """Numbers or Booleans as a series; numbers are not copied and may not be written to any more."""
+    if values.dtype == np.bool_:
+        return series_over(name, pa.bool_(), len(values), None, np.packbits(values, bitorder="little"))
+    return series_over(name, pa.from_numpy_dtype(values.dtype), len(values), None, np.ascontiguousarray(values))

@@ -278,6 +278,16 @@ TH_API int64_t th_count(const uint8_t *data, int64_t size, uint8_t byte) {
     return total;
 }
 
+TH_API int th_ascii(const uint8_t *data, int64_t size) {
+    for (int64_t at = 0; at < size; at += CHUNK) {
+        int64_t end = at + CHUNK < size ? at + CHUNK : size;
+        uint8_t bad = 0;
+        for (int64_t i = at; i < end; i++) bad |= (uint8_t)((data[i] & 0x80) | (data[i] == 0));
+        if (bad) return 0;
+    }
+    return 1;
+}
+
 TH_API int th_csv_read(const uint8_t *data, int64_t size, uint8_t separator, uint8_t line_end, int quote, int32_t width,
                        th_column *columns, int32_t column_count, th_records *records) {
     if (size >= UINT32_MAX || width < 1) return TH_NOT_PLAIN;

@@ -40,6 +40,9 @@ typedef struct {
 
 TH_API int64_t th_count(const uint8_t *data, int64_t size, uint8_t byte);
 
+/* Whether every byte is ASCII and none is NUL. */
+TH_API int th_ascii(const uint8_t *data, int64_t size);
+
 /* Reads a block of whole records. `quote` is negative where fields are never quoted. A carriage return before a line
  * feed belongs to the line end; with another line end it is data. */
 TH_API int th_csv_read(const uint8_t *data, int64_t size, uint8_t separator, uint8_t line_end, int quote, int32_t width,

@@ -71,9 +71,9 @@ static item *sort_bucket(item *items, item *spare, int64_t count, int bits) {
     return merge_runs(items, spare, ends, runs);
 }
 
-/* Positions that sort `keys` (all below 2^bits), ties in the order given. `order` holds `count` < 2^32 positions.
- * Returns 0, or 1 when there is no memory. */
-TH_API int th_argsort(const uint64_t *keys, int64_t count, int bits, uint32_t *order) {
+/* The `names` (null: positions) of `keys`, all below 2^bits, in the order of these, ties in the order given. `order`
+ * holds `count` < 2^32 of them. Returns 0, or 1 when there is no memory. */
+TH_API int th_argsort(const uint64_t *keys, const uint32_t *names, int64_t count, int bits, uint32_t *order) {
     int shift = bits > DIGIT ? bits - DIGIT : 0;
     int64_t *ends = calloc(BUCKETS + 1, sizeof(int64_t));
     item *items = malloc(sizeof(item) * (size_t)(count + 1));
@@ -88,7 +88,7 @@ TH_API int th_argsort(const uint64_t *keys, int64_t count, int bits, uint32_t *o
         ends[b + 1] += ends[b];
     }
     /* ends[b] is now where bucket b begins, and moves to where it ends. */
-    for (int64_t i = 0; i < count; i++) items[ends[keys[i] >> shift]++] = (item){keys[i], (uint32_t)i};
+    for (int64_t i = 0; i < count; i++) items[ends[keys[i] >> shift]++] = (item){keys[i], names ? names[i] : (uint32_t)i};
     item *spare = malloc(sizeof(item) * (size_t)(largest + 1));
     if (spare) {
         for (int64_t b = 0, from = 0; b < BUCKETS; from = ends[b++]) {
@@ -103,30 +103,37 @@ TH_API int th_argsort(const uint64_t *keys, int64_t count, int bits, uint32_t *o
     return code;
 }
 
-/* Hash values that occur more than once in `count` hashes, each at least once, in no order, into `found` (room for
- * `count`); returns how many, or -1 when there is no memory. Hashes are parted by their top bits so that each part's
- * table fits the first-level cache. */
-TH_API int64_t th_repeated(const uint64_t *const *arrays, const int64_t *sizes, int64_t array_count, uint64_t *found) {
-    int64_t count = 0, repeats = 0;
-    for (int64_t a = 0; a < array_count; a++) count += sizes[a];
+#define PART(hash) (bits ? (hash) >> (64 - bits) : 0)
+#define MINE(hash) ((int)((hash) & 1) == half)
+
+/* Hash values that occur more than once, each at least once, in no order, into `found` (room for all hashes); returns
+ * how many, or -1 when there is no memory. Only those of one half of all values are looked at: the ones whose lowest
+ * bit is `half`. Hashes are parted by their top bits so that each part's table fits the first-level cache. */
+TH_API int64_t th_repeated(
+    const uint64_t *const *arrays, const int64_t *sizes, int64_t array_count, int half, uint64_t *found) {
+    int64_t all = 0, count = 0, repeats = 0;
+    for (int64_t a = 0; a < array_count; a++) all += sizes[a];
     int bits = 0;
-    while (bits < 14 && (count >> bits) > 1024) bits++;
+    while (bits < 14 && (all >> bits) > 2048) bits++;
     int64_t parts = 1ll << bits, largest = 0;
     int64_t *ends = calloc((size_t)parts + 1, sizeof(int64_t));
+    for (int64_t a = 0; ends && a < array_count; a++)
+        for (int64_t i = 0; i < sizes[a]; i++) ends[PART(arrays[a][i]) + 1] += MINE(arrays[a][i]);
+    for (int64_t p = 0; ends && p < parts; p++) count += ends[p + 1];
     uint64_t *parted = malloc(sizeof(uint64_t) * (size_t)(count + 1));
     if (!ends || !parted) {
         free(ends), free(parted);
         return -1;
     }
-#define PART(hash) (bits ? (hash) >> (64 - bits) : 0)
-    for (int64_t a = 0; a < array_count; a++)
-        for (int64_t i = 0; i < sizes[a]; i++) ends[PART(arrays[a][i]) + 1]++;
     for (int64_t p = 0; p < parts; p++) {
         largest = ends[p + 1] > largest ? ends[p + 1] : largest;
         ends[p + 1] += ends[p];
     }
     for (int64_t a = 0; a < array_count; a++)
-        for (int64_t i = 0; i < sizes[a]; i++) parted[ends[PART(arrays[a][i])]++] = arrays[a][i];
+        for (int64_t i = 0; i < sizes[a]; i++) {
+            uint64_t hash = arrays[a][i];
+            if (MINE(hash)) parted[ends[PART(hash)]++] = hash;
+        }
     uint64_t slots = 16;
     while (slots < (uint64_t)largest * 2) slots *= 2;
     uint64_t *table = malloc(sizeof(uint64_t) * (size_t)slots);
@@ -135,7 +142,7 @@ TH_API int64_t th_repeated(const uint64_t *const *arrays, const int64_t *sizes, 
         int zeros = 0; /* an empty slot is zero, so the hash zero is counted apart */
         memset(table, 0, sizeof(uint64_t) * (size_t)slots);
         for (int64_t i = from; i < ends[p]; i++) {
-            uint64_t hash = parted[i], slot = hash & (slots - 1);
+            uint64_t hash = parted[i], slot = (hash >> 1) & (slots - 1);
             if (!hash) {
                 if (zeros++) found[repeats++] = hash;
                 continue;

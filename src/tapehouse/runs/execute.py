@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
 from tapehouse.contracts.model import Contract
 from tapehouse.engines.embedded import Selection, salts_of
@@ -31,7 +30,7 @@ from tapehouse.runs.contracts import keep_contract
 from tapehouse.runs.fit import check_fit
 from tapehouse.runs.keys import Duplicates, find_duplicates
 from tapehouse.runs.proof import Proof
-from tapehouse.runs.publication import Settled, publish_run, record_stopped
+from tapehouse.runs.publication import QuarantineWritten, Settled, publish_run, record_stopped, write_quarantine
 from tapehouse.runs.published import PublishedRows
 from tapehouse.runs.records import mark_rows
 from tapehouse.runs.result import BatchResult, RunResult, Status
@@ -137,7 +136,8 @@ def _settle(this: _Run, collected: Collected) -> RunResult:
     if this.intake.only is not None and not marks:
         return _result(this, collected, _withheld(this, collected), Status.NOTHING, checks, ())
     this.progress.stage("write")
-    written = write_partitions(_write_job(this, collected, digests, published, duplicates), collected.stage)
+    job = _write_job(this, collected, digests, published, duplicates)
+    written, quarantine = write_partitions(job, collected.stage, lambda: _quarantine(this, collected))
     proofs = _proofs(collected, written)
     result = _result(this, collected, proofs, Status.PUBLISHED, checks, ())
     if not result.proof.closed:
@@ -147,8 +147,15 @@ def _settle(this: _Run, collected: Collected) -> RunResult:
         )
     this.progress.stage("publish")
     this.intake.before_publication()
-    settled = Settled(result, written, duplicates, collected, this.clock, profile_of(collected), marks)
+    settled = Settled(result, written, quarantine, duplicates, collected, this.clock, profile_of(collected), marks)
     return publish_run(this.lake, this.contract, settled)
+
+
+def _quarantine(this: _Run, collected: Collected) -> QuarantineWritten | None:
+    """The rejected records as files; those of a replay are in the table already."""
+    if this.intake.kind == "replay":
+        return None
+    return write_quarantine(this.lake, this.contract, this.run_id, collected, this.clock)
 
 
 def _marks(this: _Run, collected: Collected, duplicates: Duplicates | None) -> tuple[Staged, ...]:
@@ -158,7 +165,7 @@ def _marks(this: _Run, collected: Collected, duplicates: Duplicates | None) -> t
     at, name = this.clock.started, this.contract.name
     leaving = leaving_rows(collected, this.intake.only, duplicates)
     rows = [mark_rows(name, this.run_id, at, group, mark, "") for mark, group in leaving.items() if group.height]
-    return (stage_rows(this.lake, MARKS, pa.concat_tables(rows), this.run_id),) if rows else ()
+    return (stage_rows(this.lake, MARKS, pl.concat(rows), this.run_id),) if rows else ()
 
 
 def _near(published: PublishedRows, collected: Collected) -> pl.DataFrame | None:

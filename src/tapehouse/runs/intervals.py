@@ -9,7 +9,6 @@ import datetime as dt
 from collections.abc import Mapping, Set
 
 import polars as pl
-import pyarrow as pa
 
 from tapehouse.contracts.model import Contract
 from tapehouse.lake.home import Lake
@@ -23,11 +22,11 @@ _LABELS = {"hour": "%Y-%m-%d-%H", "day": "%Y-%m-%d", "month": "%Y-%m"}
 _EXPECTED_MAX = 100_000
 
 
-def ledger_of(lake: Lake, contract: Contract, new: pa.Table | None = None) -> Mapping[str, int]:
+def ledger_of(lake: Lake, contract: Contract, new: pl.DataFrame | None = None) -> Mapping[str, int]:
     """Event time (ns UTC) through which each channel is complete, counting the lake's ledger and `new` rows of it."""
     rows = house_table(lake, INTERVALS).filter(pl.col("contract") == contract.name)
     if new is not None:
-        rows = pl.concat([rows, pl.DataFrame(new)], how="vertical_relaxed")
+        rows = pl.concat([rows, new], how="vertical_relaxed")
     if rows.is_empty():
         return {}
     spans = rows.group_by("channel", "partition").agg(pl.col("first_event").min(), pl.col("last_event").max())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +11,11 @@ import numpy.typing as npt
 import polars as pl
 
 from tapehouse.contracts.model import Contract, Key
+from tapehouse.engines.embedded import THREADS
 from tapehouse.kernel.dedupe import candidates, key_hashes, losers, repeated
-from tapehouse.runs.stage import Piece, Stage
+from tapehouse.kernel.order import gather
+from tapehouse.native.columns import series_of
+from tapehouse.runs.stage import Hashes, Piece, Stage
 
 Positions = npt.NDArray[np.int64]
 
@@ -46,11 +50,12 @@ def find_duplicates(
     values = repeated(hashes)
     if not len(values):
         return None
-    rows = [
-        _candidate_rows(contract, key, index, piece, np.setdiff1d(candidates(piece.hashes, values), piece.bad), digests)
-        for index, piece in enumerate(pieces)
-        if piece.hashes is not None
-    ]
+
+    def copies(index: int) -> pl.DataFrame:
+        return _candidate_rows(contract, key, index, pieces[index], values, digests)
+
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="dedupe") as pool:
+        rows = list(pool.map(copies, range(len(pieces))))
     if known is not None:
         chosen = known[candidates(hashes[-1], values)]
         rows.append(_columns(contract, key, chosen, None, None).with_columns(pl.lit(value=True).alias("_published")))
@@ -74,21 +79,29 @@ def _like(published: pl.DataFrame, staged: pl.DataFrame) -> pl.DataFrame:
 
 
 def _candidate_rows(
-    contract: Contract, key: Key, index: int, piece: Piece, positions: Positions, digests: Sequence[str]
+    contract: Contract, key: Key, index: int, piece: Piece, values: Hashes, digests: Sequence[str]
 ) -> pl.DataFrame:
-    frame = piece.frame()[positions]
+    """Rows of a piece whose key's hash is among `values`."""
+    if piece.hashes is None:
+        raise AssertionError(f"the key of piece {index} was not hashed")
+    positions = candidates(piece.hashes, values)
+    positions = positions[~np.isin(positions, piece.bad)]
+    frame = gather(piece.frame().select(*_names(contract, key), "_row"), positions)
     named = frame.with_columns(pl.lit(digests[piece.batch]).alias("_batch"))
     return _columns(contract, key, named, index, positions).with_columns(pl.lit(value=False).alias("_published"))
+
+
+def _names(contract: Contract, key: Key) -> list[str]:
+    return list(dict.fromkeys([*key.columns, *key.keep_first_by, contract.event_time.name]))
 
 
 def _columns(
     contract: Contract, key: Key, frame: pl.DataFrame, index: int | None, positions: Positions | None
 ) -> pl.DataFrame:
     """The columns that decide which copy is kept, in one order for all sources."""
-    names = dict.fromkeys([*key.columns, *key.keep_first_by, contract.event_time.name])
-    where = pl.Series("_position", positions) if positions is not None else pl.lit(None, pl.Int64).alias("_position")
+    where = series_of("_position", positions) if positions is not None else pl.lit(None, pl.Int64).alias("_position")
     return frame.select(
-        *names,
+        *_names(contract, key),
         pl.col("_batch").cast(pl.String),
         pl.col("_row"),
         pl.lit(index, pl.Int64).alias("_piece"),

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
-import pyarrow as pa
 
 from tapehouse.contracts.model import Contract
 from tapehouse.errors import ProofError
@@ -38,11 +37,22 @@ from tapehouse.runs.write import Written
 
 
 @dataclass(frozen=True, slots=True)
+class QuarantineWritten:
+    """The rejected records of a run as files, and how many they are."""
+
+    staged: Staged
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
-    """A proven run, ready to publish. `marks` are rows of `quarantine_marks` that belong to it (replay)."""
+    """A proven run, ready to publish. `quarantine` is None for a replay, whose rejected records are in the table
+    already; `marks` are rows of `quarantine_marks` that belong to it (replay).
+    """
 
     result: RunResult
     written: Written
+    quarantine: QuarantineWritten | None
     duplicates: Duplicates | None
     collected: Collected
     clock: Clock
@@ -55,8 +65,9 @@ def publish_run(lake: Lake, contract: Contract, settled: Settled) -> RunResult:
     result, clock = settled.result, settled.clock
     at, run_id = clock.started, result.run_id
     staged = merged([*settled.written.staged])
-    if result.kind != "replay":
-        staged.append(_quarantine(lake, contract, settled))
+    if settled.quarantine is not None:
+        _check_written(result, "quarantined", settled.quarantine.rows)
+        staged.append(settled.quarantine.staged)
     staged.append(_duplicates(lake, contract, settled))
     outputs = [part.spec.identifier for part in staged if part.add]
     partitions = [(one.label, one.channels) for one in settled.written.partitions]
@@ -65,7 +76,7 @@ def publish_run(lake: Lake, contract: Contract, settled: Settled) -> RunResult:
     intervals = records.interval_rows(contract, run_id, partitions)
     through = ledger_of(lake, contract, intervals)
     result = dataclasses.replace(result, complete_through=through, seconds=clock.seconds())
-    house: list[tuple[TableSpec, pa.Table]] = [
+    house: list[tuple[TableSpec, pl.DataFrame]] = [
         (METRICS, records.metric_rows(contract, run_id, at, settled.profile, codes, counts)),
         (INTERVALS, intervals),
         (LINEAGE, records.lineage_rows(contract, result, at, outputs)),
@@ -137,16 +148,18 @@ def _quarantine_frames(contract: Contract, run_id: str, collected: Collected, cl
         )
 
 
-def _quarantine(lake: Lake, contract: Contract, settled: Settled) -> Staged:
-    spec, run_id = quarantine_spec(contract), settled.result.run_id
-    label, paths, written = f"{settled.clock.started:%Y-%m-%d}", list[Path](), 0
-    for number, rows in enumerate(_quarantine_frames(contract, run_id, settled.collected, settled.clock)):
+def write_quarantine(
+    lake: Lake, contract: Contract, run_id: str, collected: Collected, clock: Clock
+) -> QuarantineWritten:
+    """Write the rejected records as files ready to publish."""
+    spec, label = quarantine_spec(contract), f"{clock.started:%Y-%m-%d}"
+    paths, written = list[Path](), 0
+    for number, rows in enumerate(_quarantine_frames(contract, run_id, collected, clock)):
         path = lake.data_file(spec, label, run_id, number)
         write(rows, path, spec.schema)
         paths.append(path)
         written += rows.height
-    _check_written(settled.result, "quarantined", written)
-    return Staged(spec, tuple(paths))
+    return QuarantineWritten(Staged(spec, tuple(paths)), written)
 
 
 def _check_written(result: RunResult, disposition: str, written: int) -> None:

@@ -15,7 +15,7 @@ from tapehouse.contracts.model import Contract
 from tapehouse.kernel.profile import Profile
 from tapehouse.runs.proof import DISPOSITIONS, Proof
 from tapehouse.runs.result import BatchResult, RunResult
-from tapehouse.runs.tables import BATCHES, INTERVALS, LINEAGE, MARKS, METRICS, RUNS
+from tapehouse.runs.tables import BATCHES, INTERVALS, LINEAGE, METRICS, RUNS
 
 
 def instant(ns: int | None) -> dt.datetime | None:
@@ -25,10 +25,9 @@ def instant(ns: int | None) -> dt.datetime | None:
     return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=ns // 1000)
 
 
-def rows_of(schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """Rows as a table of exactly that schema. By way of Polars: pyarrow would import pandas where it is installed."""
-    frame = pl.DataFrame([dict(row) for row in rows], schema=pl.Schema(schema))
-    return frame.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema)
+def rows_of(schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
+    """Rows as a frame of that schema's columns and types."""
+    return pl.DataFrame([dict(row) for row in rows], schema=pl.Schema(schema))
 
 
 def disposed(proof: Proof) -> dict[str, int]:
@@ -36,7 +35,7 @@ def disposed(proof: Proof) -> dict[str, int]:
     return {name: proof.counts[name] for name in DISPOSITIONS}
 
 
-def run_row(contract: Contract, result: RunResult, started: dt.datetime, finished: dt.datetime) -> pa.Table:
+def run_row(contract: Contract, result: RunResult, started: dt.datetime, finished: dt.datetime) -> pl.DataFrame:
     """The row of table `runs`."""
     row = {
         "run_id": result.run_id,
@@ -61,7 +60,7 @@ def run_row(contract: Contract, result: RunResult, started: dt.datetime, finishe
     return rows_of(RUNS.schema, [row])
 
 
-def batch_rows(contract: Contract, run_id: str, at: dt.datetime, batches: Iterable[BatchResult]) -> pa.Table:
+def batch_rows(contract: Contract, run_id: str, at: dt.datetime, batches: Iterable[BatchResult]) -> pl.DataFrame:
     """Rows of table `batches`."""
     return rows_of(
         BATCHES.schema,
@@ -93,7 +92,7 @@ def metric_rows(
     profile: Profile,
     rules: Mapping[str, int],
     counts: Mapping[str, int],
-) -> pa.Table:
+) -> pl.DataFrame:
     """Rows of table `metrics`: `rows_<disposition>`, `rule_broken`, `nulls`, `null_rate`, `refused`, `low`, `high`,
     `lateness_ns_p50`..; canonical units (a scaled price is divided by its scale).
     """
@@ -125,7 +124,7 @@ def metric_rows(
 
 def interval_rows(
     contract: Contract, run_id: str, partitions: Iterable[tuple[str, Mapping[str, tuple[int, int, int]]]]
-) -> pa.Table:
+) -> pl.DataFrame:
     """Rows of table `intervals` from (partition label, channel -> (first ns, last ns, rows))."""
     return rows_of(
         INTERVALS.schema,
@@ -145,7 +144,7 @@ def interval_rows(
     )
 
 
-def lineage_rows(contract: Contract, result: RunResult, at: dt.datetime, outputs: Sequence[str]) -> pa.Table:
+def lineage_rows(contract: Contract, result: RunResult, at: dt.datetime, outputs: Sequence[str]) -> pl.DataFrame:
     """Rows of table `lineage`: an edge from every batch and reference table to every table of the contract that the run
     wrote. `rows` counts the batch's rows in it; null for references and for tables computed from several batches' rows.
     """
@@ -171,9 +170,9 @@ def lineage_rows(contract: Contract, result: RunResult, at: dt.datetime, outputs
     return rows_of(LINEAGE.schema, ({**shared, **edge} for edge in edges))
 
 
-def mark_rows(contract: str, run_id: str, at: dt.datetime, marked: pl.DataFrame, mark: str, why: str) -> pa.Table:
+def mark_rows(contract: str, run_id: str, at: dt.datetime, marked: pl.DataFrame, mark: str, why: str) -> pl.DataFrame:
     """Rows of table `quarantine_marks` for `marked` (columns `_batch` digest and `_row`)."""
-    rows = marked.select(
+    return marked.select(
         pl.lit(contract).alias("contract"),
         pl.col("_batch").cast(pl.String).alias("batch"),
         pl.col("_row").alias("row"),
@@ -182,4 +181,3 @@ def mark_rows(contract: str, run_id: str, at: dt.datetime, marked: pl.DataFrame,
         pl.lit(run_id).alias("run_id"),
         pl.lit(at).cast(pl.Datetime("us", "UTC")).alias("at"),
     )
-    return rows.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(MARKS.schema)

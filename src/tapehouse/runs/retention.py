@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
 from tapehouse.contracts.model import Contract
 from tapehouse.kernel.fingerprint import Tally, batch_salt, tally_by_batch
@@ -173,7 +172,7 @@ def _books(
     removed: Mapping[str, Mapping[str, Tally]],
     quarantine: Mapping[str, int],
     raw: list[str],
-) -> pa.Table:
+) -> pl.DataFrame:
     shared = {"contract": contract.name, "run_id": run_id, "at": now}
     rows = [
         {**shared, "place": "curated", "partition": label, "batch": batch, "tally": json.dumps(tally_dict(tally))}

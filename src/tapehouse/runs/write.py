@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ import polars as pl
 from tapehouse.contracts.model import Contract, Derivation, Role
 from tapehouse.kernel.derive import derive, derived_columns
 from tapehouse.kernel.fingerprint import Tally, tally_by_batch
-from tapehouse.kernel.order import partition_label, sort_rows, stored_order
+from tapehouse.kernel.order import gather, partition_label, sort_rows, stored_order
 from tapehouse.lake import disk
 from tapehouse.lake.files import write
 from tapehouse.lake.home import Lake
@@ -28,6 +29,8 @@ from tapehouse.runs.tables import curated_spec, derived_spec
 WRITERS = 2
 # Rows of one data file at most: keeps files near 256 MB and a partition's sort within memory.
 FILE_ROWS = 8_000_000
+T = TypeVar("T")
+
 _NONE: npt.NDArray[np.int64] = np.empty(0, np.int64)
 
 
@@ -68,9 +71,11 @@ class Written:
     partitions: list[PartitionWritten] = field(default_factory=list)
 
 
-def write_partitions(job: WriteJob, stage: Stage) -> Written:
+def write_partitions(job: WriteJob, stage: Stage, beside: Callable[[], T]) -> tuple[Written, T]:
     """Write every partition of the stage, two at a time and the largest first, so that no writer is left with a large
     one while the other has nothing to do. Pieces are released, and files synced, as they are written.
+
+    `beside` is other work that a writer does when no partition is left for it.
     """
     out = Written()
     by = job.contract.partitioning.by
@@ -82,6 +87,7 @@ def write_partitions(job: WriteJob, stage: Stage) -> Written:
         ThreadPoolExecutor(WRITERS, thread_name_prefix="write") as pool,
     ):
         work = {label: pool.submit(_write_partition, job, stage, label, partitions.get(label)) for label in by_size}
+        other = pool.submit(beside)
         for label in by_size:
             for staged in work[label].result()[0].staged:
                 syncer.submit(_sync_early, staged)
@@ -91,7 +97,7 @@ def write_partitions(job: WriteJob, stage: Stage) -> Written:
         out.staged.extend(written.staged)
         _merge(out.tallies, written.tallies)
         _merge(out.duplicates, dropped)
-    return out
+    return out, other.result()
 
 
 def _sync_early(staged: Staged) -> None:
@@ -114,7 +120,7 @@ def _write_partition(
     staged, losing, bad = _collect(job, [] if partition is None else stage.pieces(partition, job.ranks))
     if partition is not None:
         stage.release(partition)
-    dropped = tally_by_batch(staged[losing], contract.columns, job.salts) if len(losing) else {}
+    dropped = tally_by_batch(gather(staged, losing), contract.columns, job.salts) if len(losing) else {}
     gone = np.concatenate([losing, bad])
     kept = sort_rows(staged, contract.partitioning.sort, gone) if staged.height else staged
     del staged

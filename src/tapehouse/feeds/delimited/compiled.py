@@ -18,6 +18,7 @@ from tapehouse import native
 from tapehouse.contracts.model import Grammar, Kind
 from tapehouse.feeds.delimited.layout import Layout, Target
 from tapehouse.feeds.lines import LF, Dialect, Offsets
+from tapehouse.native.columns import series_over
 
 _VIEWS, _CODES, _INTEGER, _DECIMAL, _ISO8601 = range(5)
 _READ, _NOT_PLAIN, _DICTIONARY_FULL = range(3)
@@ -203,28 +204,20 @@ class _Work:
         if c.kind == _VIEWS:
             return _texts(arrays["values"], arrays["side"][: c.side_used], rows, valid)
         if c.kind != _CODES:
-            return _from_arrow(pa.int64(), rows, valid, arrays["values"])
+            return series_over("", pa.int64(), rows, valid, arrays["values"])
         texts = _texts(arrays["dictionary"], arrays["side"][: c.side_used], c.distinct, None)
         few = self._reader.learn(number, c.distinct, rows)
         if not c.distinct:
             return pl.repeat(None, rows, dtype=pl.Categorical if few else pl.String, eager=True)
         values = texts.cast(pl.Categorical) if few else texts
-        return values.gather(_from_arrow(pa.uint32(), rows, valid, arrays["values"]))
-
-
-def _from_arrow(kind: pa.DataType, rows: int, valid: npt.NDArray[np.generic] | None, *buffers: object) -> pl.Series:
-    """A series over these buffers, without copying."""
-    mask = None if valid is None else pa.py_buffer(valid)
-    series = pl.from_arrow(pa.Array.from_buffers(kind, rows, [mask, *(pa.py_buffer(one) for one in buffers)]))
-    assert isinstance(series, pl.Series)  # noqa: S101
-    return series
+        return values.gather(series_over("", pa.uint32(), rows, valid, arrays["values"]))
 
 
 def _texts(
     views: npt.NDArray[np.generic], side: npt.NDArray[np.generic], rows: int, valid: npt.NDArray[np.generic] | None
 ) -> pl.Series:
-    return _from_arrow(pa.string_view(), rows, valid, views, *([side] if len(side) else []))
+    return series_over("", pa.string_view(), rows, valid, views, *([side] if len(side) else []))
 
 
 def _bools(bits: npt.NDArray[np.generic], rows: int) -> pl.Series:
-    return _from_arrow(pa.bool_(), rows, None, bits)
+    return series_over("", pa.bool_(), rows, None, bits)

@@ -8,10 +8,12 @@ line only: reading goes on at the next line, so that one stray quote never swall
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tapehouse import native
 from tapehouse.feeds.delimited.walk import walk
 from tapehouse.feeds.lines import CR, LF, Bytes, Dialect, Lines, Offsets, count, find_all, plain_lines, view
 
@@ -36,11 +38,11 @@ class Records:
 
 def looks_plain(data: bytes, dialect: Dialect, *, last: bool) -> bool:
     """Whether the block is valid text whose records end at line feeds, as far as a quick look can tell."""
-    if not data or not (data.endswith(b"\n") or last) or b"\0" in data:
+    if not data or not (data.endswith(b"\n") or last):
         return False
     if last and (data in (b"\n", b"\r\n") or data.endswith((b"\n\n", b"\n\r\n"))):
         return False
-    return not (dialect.comment and dialect.comment in data) and is_utf8(data)
+    return not (dialect.comment and dialect.comment in data) and _is_text(data)
 
 
 def quote_in(data: bytes, dialect: Dialect) -> int | None:
@@ -75,6 +77,14 @@ def _line_end_within(quotes: Offsets, ends: Offsets) -> bool:
     opening, closing = quotes[0::2], quotes[1::2]
     filled = closing > opening + 1
     return not np.array_equal(np.searchsorted(ends, opening[filled]), np.searchsorted(ends, closing[filled]))
+
+
+def _is_text(data: bytes) -> bool:
+    """Whether the whole block is valid UTF-8 without NUL. Python would hold the interpreter's lock for the look."""
+    library = native.library
+    if library is not None and library.th_ascii(data, ctypes.c_int64(len(data))):
+        return True
+    return b"\0" not in data and is_utf8(data)
 
 
 def is_utf8(data: bytes) -> bool:

@@ -16,6 +16,7 @@ import pyarrow as pa
 from tapehouse.lake.parquet import frames, pack
 from tapehouse.lake.parquet.frames import Buffer, Compressors
 from tapehouse.lake.parquet.thrift import varint
+from tapehouse.native.columns import series_of
 
 _PAGE_BYTES = 1 << 20
 # A byte of numbers that zstd saves costs 7 ns where it finds much and 12 where it leaves more than this share.
@@ -120,7 +121,7 @@ class ColumnEncoder:
     def _few(self, chunk: Chunk, levels: bytes, values: npt.NDArray[Any], low: int, high: int) -> bool:
         """Encode with a dictionary, unless too many integers occur."""
         sample = values[:: max(1, len(values) // _SAMPLE_VALUES)]
-        if low != high and len(np.unique(sample)) > min(_FEW, max(1, len(sample) // _FEW_TIMES)):
+        if low != high and series_of("", sample).n_unique() > min(_FEW, max(1, len(sample) // _FEW_TIMES)):
             return False
         found, codes = pack.places((values - values.dtype.type(low)).astype(np.uint16), high - low + 1)
         if len(found) > _FEW:

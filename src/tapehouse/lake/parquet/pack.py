@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tapehouse import native
 
@@ -35,6 +34,8 @@ def _compiled() -> ctypes.CDLL | None:
 
 
 _library = _compiled()
+if _library is None:
+    import pyarrow.compute as pc  # at the start, not by one of the threads that write
 
 
 def low_bytes(values: npt.NDArray[np.int64], low: int) -> Bytes:
