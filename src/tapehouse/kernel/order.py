@@ -78,7 +78,7 @@ def split(contract: Contract, frame: pl.DataFrame, bad: pl.Series) -> Iterator[t
         yield int(value), frame.filter((ids == value) & good if len(positions) else ids == value), _NONE
 
 
-def sort_rows(frame: pl.DataFrame, by: Sequence[str], without: npt.NDArray[np.int64] | None = None) -> pl.DataFrame:
+def sort_rows(frame: pl.DataFrame, by: Sequence[str], without: Positions | None = None) -> pl.DataFrame:
     """Rows ordered by `by`, ties in the frame's order (which the caller makes that of batch digest and record).
 
     Rows at the positions `without` are left out in the same pass, so that they cost no copy of the others.
@@ -96,7 +96,7 @@ def sort_rows(frame: pl.DataFrame, by: Sequence[str], without: npt.NDArray[np.in
     return gather(frame, order)
 
 
-def _others(height: int, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.uint32]:
+def _others(height: int, positions: Positions) -> npt.NDArray[np.uint32]:
     mask = np.ones(height, np.bool_)
     mask[positions] = False
     return np.flatnonzero(mask).astype(np.uint32)
@@ -115,9 +115,7 @@ def stored_order(contract: Contract, rows: pl.DataFrame) -> pl.DataFrame:
     return sort_rows(sort_rows(rows, ("_batch", "_row")), contract.partitioning.sort)
 
 
-def packed_order(
-    keys: Sequence[pl.Series], names: npt.NDArray[np.uint32] | None = None
-) -> npt.NDArray[np.integer] | None:
+def packed_order(keys: Sequence[pl.Series], names: npt.NDArray[np.uint32] | None = None) -> Positions | None:
     """The `names` (positions, if none are given) of rows in the order of `keys`, ties stable; None when the keys do not
     fit one 63-bit integer.
 
@@ -141,10 +139,10 @@ def packed_order(
     if (packed[1:] >= packed[:-1]).all():
         return _IN_ORDER
     order = argsort(packed, bits, names)
-    if order is None:
-        order = _stable_argsort(packed)
-        return order if names is None else names[order]
-    return order
+    if order is not None:
+        return order
+    positions = _stable_argsort(packed)
+    return positions if names is None else names[positions]
 
 
 def _ranks(text: pl.Series) -> npt.NDArray[np.int64]:

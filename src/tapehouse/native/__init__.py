@@ -25,7 +25,7 @@ def _load() -> ctypes.CDLL | None:
         found = ctypes.CDLL(str(_FILE))
     except OSError:  # built for another machine
         return None
-    for name in ("th_count", "th_repeated", "th_candidates", "th_bars"):
+    for name in ("th_count", "th_repeated", "th_candidates", "th_bars", "th_runs"):
         getattr(found, name).restype = ctypes.c_int64
     return found
 

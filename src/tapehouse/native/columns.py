@@ -28,7 +28,18 @@ def memory_of(series: pl.Series) -> Memory:
     """A column's memory: numbers and Booleans as Arrow has them, text as string views, categories as uint32 codes."""
     # Asking Polars for the physical form of what is physical already costs ten times the rest.
     physical = series if series.dtype in _PHYSICAL else series.to_physical()
-    array = physical.to_arrow(compat_level=pl.CompatLevel.newest())
+    return _memory(physical.to_arrow(compat_level=pl.CompatLevel.newest()))
+
+
+def memories_of(frame: pl.DataFrame) -> list[Memory]:
+    """`memory_of` each column of a frame of such types, at the cost of one."""
+    names = [name for name, kind in frame.schema.items() if kind not in _PHYSICAL]
+    physical = frame.with_columns(pl.col(names).to_physical()) if names else frame
+    table = physical.rechunk().to_arrow(compat_level=pl.CompatLevel.newest())
+    return [_memory(column.chunk(0) if column.num_chunks else column.combine_chunks()) for column in table.columns]
+
+
+def _memory(array: pa.Array) -> Memory:
     buffers = array.buffers()
     valid = buffers[0].address if buffers[0] is not None and array.null_count else None
     return Memory(array, buffers[1].address, valid, array.offset)
@@ -78,5 +89,5 @@ def series_over(
 def series_of(name: str, values: npt.NDArray[np.generic]) -> pl.Series:
     """Numbers or Booleans as a series; numbers are not copied and may not be written to any more."""
     if values.dtype == np.bool_:
-        return series_over(name, pa.bool_(), len(values), None, np.packbits(values, bitorder="little"))
+        return series_over(name, pa.bool_(), len(values), None, np.packbits(values.view(np.uint8), bitorder="little"))
     return series_over(name, pa.from_numpy_dtype(values.dtype), len(values), None, np.ascontiguousarray(values))

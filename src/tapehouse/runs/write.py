@@ -16,7 +16,8 @@ import polars as pl
 from tapehouse.contracts.model import Contract, Derivation, Role
 from tapehouse.kernel.derive import derive, derived_columns
 from tapehouse.kernel.fingerprint import Tally, tally_by_batch
-from tapehouse.kernel.order import gather, partition_label, sort_rows, stored_order
+from tapehouse.kernel.order import partition_label, stored_order
+from tapehouse.kernel.pieces import Pieces
 from tapehouse.lake import disk
 from tapehouse.lake.files import write
 from tapehouse.lake.home import Lake
@@ -117,13 +118,9 @@ def _write_partition(
 ) -> tuple[PartitionWritten, dict[int, Tally]]:
     """`partition` is None for a partition that only loses rows."""
     contract = job.contract
-    staged, losing, bad = _collect(job, [] if partition is None else stage.pieces(partition, job.ranks))
+    kept, dropped = _take(job, [] if partition is None else stage.pieces(partition, job.ranks))
     if partition is not None:
         stage.release(partition)
-    dropped = tally_by_batch(gather(staged, losing), contract.columns, job.salts) if len(losing) else {}
-    gone = np.concatenate([losing, bad])
-    kept = sort_rows(staged, contract.partitioning.sort, gone) if staged.height else staged
-    del staged
     tallies = tally_by_batch(kept, contract.columns, job.salts) if kept.height else {}
     channels = _channels(contract, kept)
     rows = _with_metadata(job, kept)
@@ -136,21 +133,20 @@ def _write_partition(
     return PartitionWritten(label, tuple(files), tallies, channels), dropped
 
 
-def _collect(
-    job: WriteJob, pieces: Sequence[Piece]
-) -> tuple[pl.DataFrame, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """All rows of a partition in order of batch rank and record, and the positions of those to drop: as duplicates,
-    and because they were rejected.
+def _take(job: WriteJob, pieces: Sequence[Piece]) -> tuple[pl.DataFrame, dict[int, Tally]]:
+    """The rows of a partition to be curated, in the order in which they are stored, ties by batch rank and record; and
+    what was dropped as duplicates. Rejected rows are left out.
     """
     if not pieces:
-        return pl.DataFrame(), _NONE, _NONE
+        return pl.DataFrame(), {}
+    rows = Pieces([piece.frame() for piece in pieces])
     positions = job.duplicates.positions if job.duplicates is not None else {}
-    frames = [piece.frame() for piece in pieces]
-    starts = np.cumsum([0, *(frame.height for frame in frames)])[:-1].tolist()
-    placed = list(zip(pieces, starts, strict=True))
+    placed = list(zip(pieces, rows.starts.tolist(), strict=True))
     losing = [positions[id(piece)] + start for piece, start in placed if id(piece) in positions]
-    bad = [piece.bad + start for piece, start in placed]
-    return pl.concat(frames, rechunk=True), np.concatenate([_NONE, *losing]), np.concatenate([_NONE, *bad])
+    lost = np.concatenate([_NONE, *losing])
+    bad = np.concatenate([_NONE, *(piece.bad + start for piece, start in placed)])
+    dropped = tally_by_batch(rows.take(lost), job.contract.columns, job.salts) if len(lost) else {}
+    return rows.sorted(job.contract.partitioning.sort, np.concatenate([lost, bad])), dropped
 
 
 def _with_metadata(job: WriteJob, rows: pl.DataFrame) -> pl.DataFrame:
