@@ -26,6 +26,7 @@ from tapehouse.native.tally import BITS, CODE_LENGTHS, DOUBLE, INT32, INT64, VIE
 _MODULUS = 1 << 64
 _GOLDEN = 0x9E3779B97F4A7C15
 _BLOCK = 1 << 14
+_SUMMED = "_summed_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +73,27 @@ def tally(frame: pl.DataFrame, columns: Iterable[Column], salts: npt.NDArray[np.
     if native.library is not None and frame.height:
         return total(tallies(frame, columns, salts).values())
     measures = [column.name for column in columns if column.measure]
+    if not frame.height:
+        return Tally(0, 0, dict.fromkeys(measures, 0))
     return Tally(
         frame.height,
         int(row_fingerprints(frame, columns, salts).sum(dtype=np.uint64)),
         {name: exact_sum(frame.get_column(name)) for name in measures},
     )
+
+
+def tally_apart(
+    frame: pl.DataFrame, bad: pl.Series, columns: Iterable[Column], salts: npt.NDArray[np.uint64]
+) -> tuple[Tally, Tally]:
+    """Tallies of the rows of one batch that are not `bad` and of those that are, in one pass."""
+    columns = tuple(columns)
+    if native.library is None or not frame.height:
+        whole, part = tally(frame, columns, salts), tally(frame.filter(bad), columns, salts)
+        return whole - part, part
+    salt = salts[frame.item(0, "_batch")]
+    parts = tallies(frame, columns, np.array([salt, salt]), by=bad.cast(pl.UInt32))
+    nothing = tally(frame.clear(), columns, salts)
+    return parts.get(0, nothing), parts.get(1, nothing)
 
 
 def tally_by_batch(frame: pl.DataFrame, columns: Iterable[Column], salts: npt.NDArray[np.uint64]) -> dict[int, Tally]:
@@ -106,31 +123,35 @@ def tally_by_batch(frame: pl.DataFrame, columns: Iterable[Column], salts: npt.ND
     }
 
 
-def tallies(frame: pl.DataFrame, columns: Sequence[Column], salts: npt.NDArray[np.uint64]) -> dict[int, Tally]:
-    """`tally_by_batch` in one pass of the compiled loop over rows."""
-    measures = [column for column in columns if column.measure]
-    fields = [_field(frame.get_column(column.name), column) for column in columns]
-    sums = [frame.get_column(column.name) for column in measures]
-    sums = [one if one.dtype == pl.Int64 else series_of("", _summable(one)) for one in sums]
-    totals = count(fields, sums, frame.get_column("_batch"), frame.get_column("_row"), salts)
+def tallies(
+    frame: pl.DataFrame, columns: Sequence[Column], salts: npt.NDArray[np.uint64], by: pl.Series | None = None
+) -> dict[int, Tally]:
+    """`tally_by_batch` in one pass of the compiled loop over rows, or by other numbers, which `salts` are for then."""
+    measures = [column.name for column in columns if column.measure]
+    fields = [_field(column, frame.schema[column.name]) for column in columns]
+    odd = [name for name in measures if frame.schema[name] != pl.Int64]
+    texts = [field.name for field in fields if field.kind == VIEW_LENGTHS and frame.schema[field.name] != pl.String]
+    if odd or texts:
+        sums = [series_of(_SUMMED + name, _summable(frame.get_column(name))) for name in odd]
+        frame = frame.with_columns(*sums, pl.col(texts).cast(pl.String))
+    summed = [_SUMMED + name if name in odd else name for name in measures]
+    totals = count(frame, fields, summed, frame.get_column("_batch") if by is None else by, salts)
     return {
-        batch: Tally(
-            int(totals.rows[batch]),
-            int(totals.prints[batch]),
-            {column.name: totals.sum(batch, place) for place, column in enumerate(measures)},
+        number: Tally(
+            int(totals.rows[number]),
+            int(totals.prints[number]),
+            {name: totals.sum(number, place) for place, name in enumerate(measures)},
         )
-        for batch in np.flatnonzero(totals.rows).tolist()
+        for number in np.flatnonzero(totals.rows).tolist()
     }
 
 
-def _field(series: pl.Series, column: Column) -> Field:
+def _field(column: Column, kind: pl.DataType) -> Field:
     if column.kind == Kind.STRING:
-        if series.dtype == pl.Categorical:
-            return Field(series, CODE_LENGTHS, int(_multiplier(column.name)))
-        text = series if series.dtype == pl.String else series.cast(pl.String)
-        return Field(text, VIEW_LENGTHS, int(_multiplier(column.name)))
-    kind = {Kind.DOUBLE: DOUBLE, Kind.BOOLEAN: BITS, Kind.DATE: INT32}.get(column.kind, INT64)
-    return Field(series, kind, int(_multiplier(column.name)))
+        read = CODE_LENGTHS if kind == pl.Categorical else VIEW_LENGTHS
+    else:
+        read = {Kind.DOUBLE: DOUBLE, Kind.BOOLEAN: BITS, Kind.DATE: INT32}.get(column.kind, INT64)
+    return Field(column.name, read, int(_multiplier(column.name)))
 
 
 def _sums_of_groups(series: pl.Series, order: npt.NDArray[np.int64], first: npt.NDArray[np.int64]) -> list[int]:

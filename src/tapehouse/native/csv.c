@@ -12,6 +12,8 @@
 
 /* A chunk's positions stay in the second-level cache. */
 #define CHUNK 32768
+/* So many slots stay in the first-level cache. Their number grows fourfold, up to TH_DICTIONARY_SLOTS. */
+#define SLOTS_FIRST 512
 
 typedef struct {
     const uint8_t *data;
@@ -121,13 +123,18 @@ static uint64_t hash_of(const th_column *c, const th_view *view) {
     return hash;
 }
 
+static void enter(th_column *c, uint32_t code) {
+    uint32_t slot = (uint32_t)(hash_of(c, &c->dictionary[code]) >> 32) & c->slot_mask;
+    while (c->slots[slot]) slot = (slot + 1) & c->slot_mask;
+    c->slots[slot] = code + 1;
+}
+
 /* Code of a text in the column's dictionary, which it joins; negative when there is no room for it. */
 static inline int64_t code_of(th_column *c, const uint8_t *p, uint32_t length, int readable) {
     int64_t before = c->side_used;
     th_view view = view_of(c, p, length, readable);
-    uint32_t mask = TH_DICTIONARY_SLOTS - 1;
-    uint32_t slot = (uint32_t)(hash_of(c, &view) >> 32) & mask;
-    for (; c->slots[slot]; slot = (slot + 1) & mask) {
+    uint32_t slot = (uint32_t)(hash_of(c, &view) >> 32) & c->slot_mask;
+    for (; c->slots[slot]; slot = (slot + 1) & c->slot_mask) {
         uint32_t code = c->slots[slot] - 1;
         if (LIKELY(same_text(c, &c->dictionary[code], &view))) {
             c->side_used = before;
@@ -137,6 +144,11 @@ static inline int64_t code_of(th_column *c, const uint8_t *p, uint32_t length, i
     if (c->distinct == TH_DICTIONARY_MAX) return -1;
     c->dictionary[c->distinct] = view;
     c->slots[slot] = (uint32_t)++c->distinct;
+    if (UNLIKELY((uint32_t)c->distinct * 2 > c->slot_mask)) {
+        c->slot_mask = c->slot_mask * 4 + 3;
+        memset(c->slots, 0, sizeof(uint32_t) * ((size_t)c->slot_mask + 1));
+        for (int32_t code = 0; code < c->distinct; code++) enter(c, (uint32_t)code);
+    }
     return c->distinct - 1;
 }
 
@@ -298,6 +310,7 @@ TH_API int th_csv_read(const uint8_t *data, int64_t size, uint8_t separator, uin
     r.starts = malloc(sizeof(uint32_t) * (size_t)(width + 1) * 2);
     r.minutes = calloc((size_t)column_count + 1, sizeof(th_minute));
     int code = TH_NO_MEMORY;
+    for (int32_t i = 0; i < column_count; i++) columns[i].slot_mask = SLOTS_FIRST - 1;
     if (positions && r.starts && r.minutes) {
         r.ends = r.starts + width + 1;
         code = read_records(&r, positions);

@@ -27,6 +27,7 @@ typedef struct {
     th_view *dictionary;
     uint32_t *slots;
     int64_t side_used, nulls_found, refusals; /* out */
+    uint32_t slot_mask;                       /* of the slots in use, which are few while the texts are few */
 } th_column;
 
 /* Where records lie in the block. Good ones have a row each; `odd` ones have another number of fields than asked for,

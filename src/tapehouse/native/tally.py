@@ -11,9 +11,10 @@ import numpy.typing as npt
 import polars as pl
 
 from tapehouse import native
-from tapehouse.native.columns import code_lengths, memory_of
+from tapehouse.native.columns import code_lengths, memories_of
 
 INT64, INT32, BITS, DOUBLE, VIEW_LENGTHS, CODE_LENGTHS = range(6)
+_ROW_BYTES = 8
 
 
 class _Field(ctypes.Structure):
@@ -35,7 +36,7 @@ class _Sum(ctypes.Structure):
 class Field:
     """One column's part of a fingerprint: how its bits are read, and what they are multiplied by."""
 
-    series: pl.Series
+    name: str
     kind: int
     multiplier: int
 
@@ -57,39 +58,41 @@ class Totals:
 
 
 def count(
+    frame: pl.DataFrame,
     fields: Sequence[Field],
-    measures: Sequence[pl.Series],
-    batch: pl.Series,
-    row: pl.Series,
+    measures: Sequence[str],
+    by: pl.Series,
     salts: npt.NDArray[np.uint64],
 ) -> Totals:
-    """Totals of rows identified by `batch` (UInt32, ordinals into `salts`) and `row` (Int64). Measures are Int64."""
+    """Totals by the numbers `by` (UInt32, below the number of `salts`) of rows whose identity there is `_row` (Int64).
+    Measures are Int64 columns.
+    """
     if native.library is None:
         raise RuntimeError("the native library was not built")
-    if batch.dtype != pl.UInt32 or row.dtype != pl.Int64 or batch.null_count() or row.null_count():
+    names = list(dict.fromkeys([*(field.name for field in fields), *measures, "_row"]))
+    memories = dict(zip(names, memories_of(frame.select(names)), strict=True))
+    row = memories["_row"]
+    if by.dtype != pl.UInt32 or frame.schema["_row"] != pl.Int64 or by.null_count() or row.valid:
         raise TypeError("rows are identified by UInt32 and Int64 without nulls")
     shape = (len(salts), len(measures))
     out = Totals(
         np.zeros(len(salts), np.int64), np.zeros(len(salts), np.uint64), np.zeros(shape, np.int64),
         np.zeros(shape, np.int64),
     )  # fmt: skip
+    lengths = code_lengths(frame.select(field.name for field in fields if field.kind == CODE_LENGTHS))
     parts, sums = (_Field * len(fields))(), (_Sum * len(measures))()
-    alive: list[object] = [salts]
     for part, field in zip(parts, fields, strict=True):
-        memory = memory_of(field.series)
-        lengths = code_lengths(field.series.to_physical()) if field.kind == CODE_LENGTHS else None
+        memory = memories[field.name]
         part.values, part.valid, part.offset = memory.values, memory.valid, memory.offset
         part.lengths, part.multiplier, part.kind = native.address(lengths), field.multiplier, field.kind
-        alive += [memory, lengths]
-    for one, series in zip(sums, measures, strict=True):
-        memory = memory_of(series)
+    for one, name in zip(sums, measures, strict=True):
+        memory = memories[name]
         one.values, one.valid, one.offset = memory.values, memory.valid, memory.offset
-        alive.append(memory)
-    owners, numbers = batch.to_numpy(), row.to_numpy()
+    owners, salts = by.to_numpy(), np.ascontiguousarray(salts)
     native.library.th_tally(
-        parts, len(fields), sums, len(measures), ctypes.c_int64(len(batch)),
-        ctypes.c_void_p(native.address(owners)), ctypes.c_void_p(native.address(numbers)),
-        ctypes.c_void_p(native.address(np.ascontiguousarray(salts))),
+        parts, len(fields), sums, len(measures), ctypes.c_int64(len(by)),
+        ctypes.c_void_p(native.address(owners)), ctypes.c_void_p(row.values + row.offset * _ROW_BYTES),
+        ctypes.c_void_p(native.address(salts)),
         *(ctypes.c_void_p(native.address(array)) for array in (out.rows, out.prints, out.highs, out.lows)),
     )  # fmt: skip
     return out

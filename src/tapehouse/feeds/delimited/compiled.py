@@ -6,7 +6,6 @@ that need care. Grammars it does not know are handed on as text.
 
 from __future__ import annotations
 
-import ctypes
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,56 +17,15 @@ from tapehouse import native
 from tapehouse.contracts.model import Grammar, Kind
 from tapehouse.feeds.delimited.layout import Layout, Target
 from tapehouse.feeds.lines import LF, Dialect, Offsets
+from tapehouse.native import csv
 from tapehouse.native.columns import series_over
 
-_VIEWS, _CODES, _INTEGER, _DECIMAL, _ISO8601 = range(5)
-_READ, _NOT_PLAIN, _DICTIONARY_FULL = range(3)
-_DICTIONARY_MAX, _DICTIONARY_SLOTS = 8192, 32768
 _BLOCK_BYTES_MAX = 1 << 31
 _SCALE_MAX = 18
 # Records of the wrong width that a block may hold before it is left to the slower reader.
 _ODD_MAX = 4096
 # The share of a sample's rows up to which distinct texts make a column one of few values.
 _FEW_SHARE = 4
-
-
-class _Column(ctypes.Structure):
-    _fields_ = (
-        ("field", ctypes.c_int32),
-        ("kind", ctypes.c_int32),
-        ("factor", ctypes.c_int64),
-        ("limit", ctypes.c_int64),
-        ("scale", ctypes.c_int32),
-        ("empty_is_null", ctypes.c_int32),
-        ("null_texts", ctypes.c_int32),
-        ("distinct", ctypes.c_int32),
-        ("nulls", ctypes.c_char_p),
-        ("values", ctypes.c_void_p),
-        ("valid", ctypes.c_void_p),
-        ("refused", ctypes.c_void_p),
-        ("side", ctypes.c_void_p),
-        ("dictionary", ctypes.c_void_p),
-        ("slots", ctypes.c_void_p),
-        ("side_used", ctypes.c_int64),
-        ("nulls_found", ctypes.c_int64),
-        ("refusals", ctypes.c_int64),
-    )
-
-
-class _Records(ctypes.Structure):
-    _fields_ = (
-        ("starts", ctypes.c_void_p),
-        ("ends", ctypes.c_void_p),
-        ("odd_starts", ctypes.c_void_p),
-        ("odd_ends", ctypes.c_void_p),
-        ("odd_rows", ctypes.c_void_p),
-        ("odd_fields", ctypes.c_void_p),
-        ("good", ctypes.c_int64),
-        ("odd", ctypes.c_int64),
-        ("odd_max", ctypes.c_int64),
-        ("bytes_max", ctypes.c_int64),
-        ("full", ctypes.c_int32),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +73,14 @@ class Reader:
         if native.library is None or len(data) > _BLOCK_BYTES_MAX or not data:
             return None
         part = self.dialect.separator if separator is None else separator
-        quote = self.dialect.quote if quoted and self.dialect.quote is not None else -1
-        rows = native.library.th_count(data, ctypes.c_int64(len(data)), eol) + (data[-1] != eol)
+        grammar = csv.Grammar(part, eol, self.dialect.quote if quoted else None, self.layout.width)
+        rows = csv.count(data, eol) + (data[-1] != eol)
         while True:
             work = _Work(self, len(data), rows)
-            code = native.library.th_csv_read(
-                data, ctypes.c_int64(len(data)), part, eol, quote, self.layout.width,
-                work.columns, len(work.columns), ctypes.byref(work.records),
-            )  # fmt: skip
-            if code == _READ:
+            code = csv.read(data, grammar, work.columns, work.records)
+            if code == csv.READ:
                 return work.block()
-            if code != _DICTIONARY_FULL:
+            if code != csv.DICTIONARY_FULL:
                 return None
             self._many.add(work.records.full)
 
@@ -133,12 +88,12 @@ class Reader:
         """How the loop is to read a column."""
         column = target.column
         if target.how is not None:
-            return _INTEGER
+            return csv.INTEGER
         if column.kind == Kind.DECIMAL and column.grammar == Grammar.DECIMAL and column.scale <= _SCALE_MAX:
-            return _DECIMAL
+            return csv.DECIMAL
         if column.kind == Kind.TIMESTAMP and column.grammar == Grammar.ISO8601 and not column.zone:
-            return _ISO8601
-        return _CODES if column.kind == Kind.STRING and number not in self._many else _VIEWS
+            return csv.ISO8601
+        return csv.CODES if column.kind == Kind.STRING and number not in self._many else csv.VIEWS
 
     def learn(self, number: int, distinct: int, rows: int) -> bool:
         """Whether a column of `distinct` texts in `rows` rows has few; where not, it is read as text from now on."""
@@ -154,13 +109,13 @@ class _Work:
     def __init__(self, reader: Reader, size: int, rows: int) -> None:
         self._reader = reader
         targets = reader.layout.targets
-        self.columns = (_Column * len(targets))()
+        self.columns = (csv.Column * len(targets))()
         self._arrays = [self._prepare(number, target, size, rows) for number, target in enumerate(targets)]
         self._starts, self._ends = np.empty(rows, np.uint32), np.empty(rows, np.uint32)
         self._odd = [np.empty(_ODD_MAX, np.uint32) for _ in range(4)]
         odd = map(native.address, self._odd)
         limit = reader.dialect.record_bytes_max
-        self.records = _Records(
+        self.records = csv.Records(
             native.address(self._starts), native.address(self._ends), *odd, 0, 0, _ODD_MAX, limit, 0
         )
 
@@ -172,17 +127,17 @@ class _Work:
         c.scale, c.empty_is_null = target.column.scale, "" in target.nulls
         nulls = [text.encode() for text in sorted(target.nulls) if text]
         c.null_texts, c.nulls = len(nulls), b"".join(len(text).to_bytes(4, "little") + text for text in nulls)
-        shape = {_VIEWS: ((rows, 2), np.uint64), _CODES: ((rows,), np.uint32)}.get(kind, ((rows,), np.int64))
+        shape = {csv.VIEWS: ((rows, 2), np.uint64), csv.CODES: ((rows,), np.uint32)}.get(kind, ((rows,), np.int64))
         arrays: dict[str, npt.NDArray[np.generic]] = {
             "values": np.empty(*shape),
             "valid": native.bits(rows, ones=True),
             "refused": native.bits(rows, ones=False),
         }
-        if kind in (_VIEWS, _CODES):
+        if kind in (csv.VIEWS, csv.CODES):
             arrays["side"] = np.empty(size, np.uint8)  # pages that are not written to take no memory
-        if kind == _CODES:
-            arrays["dictionary"] = np.empty((_DICTIONARY_MAX, 2), np.uint64)
-            arrays["slots"] = np.zeros(_DICTIONARY_SLOTS, np.uint32)
+        if kind == csv.CODES:
+            arrays["dictionary"] = np.empty((csv.DICTIONARY_MAX, 2), np.uint64)
+            arrays["slots"] = np.zeros(csv.DICTIONARY_SLOTS, np.uint32)
         for name, array in arrays.items():
             setattr(c, name, native.address(array))
         return arrays
@@ -201,9 +156,9 @@ class _Work:
     def _series(self, number: int, rows: int) -> pl.Series:
         c, arrays = self.columns[number], self._arrays[number]
         valid = arrays["valid"] if c.nulls_found else None
-        if c.kind == _VIEWS:
+        if c.kind == csv.VIEWS:
             return _texts(arrays["values"], arrays["side"][: c.side_used], rows, valid)
-        if c.kind != _CODES:
+        if c.kind != csv.CODES:
             return series_over("", pa.int64(), rows, valid, arrays["values"])
         texts = _texts(arrays["dictionary"], arrays["side"][: c.side_used], c.distinct, None)
         few = self._reader.learn(number, c.distinct, rows)

@@ -8,7 +8,6 @@ line only: reading goes on at the next line, so that one stray quote never swall
 
 from __future__ import annotations
 
-import ctypes
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from tapehouse import native
 from tapehouse.feeds.delimited.walk import walk
 from tapehouse.feeds.lines import CR, LF, Bytes, Dialect, Lines, Offsets, count, find_all, plain_lines, view
+from tapehouse.native import csv
 
 _EMPTY = np.empty(0, np.int64)
 
@@ -81,8 +81,7 @@ def _line_end_within(quotes: Offsets, ends: Offsets) -> bool:
 
 def _is_text(data: bytes) -> bool:
     """Whether the whole block is valid UTF-8 without NUL. Python would hold the interpreter's lock for the look."""
-    library = native.library
-    if library is not None and library.th_ascii(data, ctypes.c_int64(len(data))):
+    if native.library is not None and csv.is_ascii(data):
         return True
     return b"\0" not in data and is_utf8(data)
 
