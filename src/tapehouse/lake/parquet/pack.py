@@ -35,7 +35,7 @@ def _compiled() -> ctypes.CDLL | None:
 
 _library = _compiled()
 if _library is None:
-    import pyarrow.compute as pc  # at the start, not by one of the threads that write
+    import pyarrow.compute  # now, and not when the threads that write come to need it
 
 
 def low_bytes(values: npt.NDArray[np.int64], low: int) -> Bytes:
@@ -114,6 +114,8 @@ def plain_text(array: pa.Array, prefix: bytes) -> tuple[Bytes, *tuple[bytes, ...
 
 
 def _plain_text_slowly(array: pa.Array, prefix: bytes) -> tuple[Bytes, *tuple[bytes, ...]]:
+    import pyarrow.compute as pc
+
     plain = pa.large_binary()
     texts = array.cast(pa.large_string() if pa.types.is_string_view(array.type) else plain).cast(plain)
     starts = np.arange(0, 4 * len(texts) + 4, 4, dtype=np.int64)
