@@ -90,3 +90,10 @@ def test_more_pieces_than_can_be_named() -> None:
 def test_no_rows() -> None:
     rows = Pieces([pl.DataFrame({"key": []}, schema={"key": pl.Int64})])
     assert rows.sorted(["key"], NONE).height == rows.take(NONE).height == 0
+
+
+def test_pieces_of_different_types_are_refused() -> None:
+    """C reads all as what the first one is."""
+    texts = [pl.DataFrame({"key": ["a"]}), pl.DataFrame({"key": pl.Series(["a"], dtype=pl.Categorical)})]
+    with pytest.raises(TypeError):
+        Pieces(texts)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapehouse.contracts.load import loads
+from tapehouse.kernel import refine as refine_module
 from tapehouse.kernel.fingerprint import Tally, tally, total
 from tapehouse.kernel.refine import UNPLACED, Records, Refined, refine
 from tapehouse.kernel.verdict import Judge, JudgeState
 from tapehouse.reference import References
+from tapehouse.runs.proof import Proof
 
 TEXT = """
 apiVersion: v3.1.0
@@ -93,6 +96,7 @@ def test_every_row_goes_to_one_place(rows: Rows) -> None:
     assert made.filtered_tally.rows == sum(place == "filtered" for place, _ in places)
     good = tally(made.good, CONTRACT.columns, SALTS)
     assert total([good, made.rejected_tally, made.filtered_tally]) == made.taken
+    assert made.rejected_tally == tally(made.rejected, CONTRACT.columns, SALTS)
     assert made.taken.rows == len(rows)
     assert made.profile.columns["size"].rows == len(rows) - made.filtered_tally.rows
 
@@ -116,6 +120,31 @@ def test_a_selection_takes_the_selected_records_alone(rows: Rows, only: set[int]
     assert made.rejected["_row"].to_list() == [row for row in whole.rejected["_row"] if row in only]
     assert made.taken.rows == len(only & set(range(0, 3 * len(rows), 3)))
     assert total([tally(made.good, CONTRACT.columns, SALTS), made.rejected_tally, made.filtered_tally]) == made.taken
+
+
+LOSSES = {
+    "a filtered row for another": lambda kept, filtered: (kept, pl.concat([filtered[:1], filtered[:1], filtered[2:]])),
+    "a rejected row for another": lambda kept, filtered: (pl.concat([kept[:2], kept[1:2], kept[3:]]), filtered),
+    "a filtered row for a good one": lambda kept, filtered: (pl.concat([kept, kept[:1]]), filtered[1:]),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_row_lost_where_another_is_doubled_opens_the_proof(monkeypatch: pytest.MonkeyPatch, loss: str) -> None:
+    """What entered is counted before rows are parted, what became of them afterwards: equal counts are not enough."""
+    rows = [("1", "trade", "1", "1"), ("2", "skip", "1", "1"), ("3", "skip", "2", "99"), ("4", "trade", "-1", "1")]
+    rows.append(("5", "trade", "-1", "99"))
+
+    def gaps() -> list[str]:
+        made = refined(rows)
+        curated = tally(made.good, CONTRACT.columns, SALTS)
+        parts = {"curated": curated, "quarantined": made.rejected_tally, "filtered": made.filtered_tally}
+        return Proof(len(rows), 0, made.taken, parts).gaps()
+
+    assert gaps() == []
+    parted = refine_module._filter
+    monkeypatch.setattr(refine_module, "_filter", lambda *given_: LOSSES[loss](*parted(*given_)))
+    assert any(gap.startswith("fingerprint") for gap in gaps())
 
 
 def test_a_row_without_event_time_is_rejected_though_no_rule_says_so() -> None:

@@ -33,6 +33,16 @@ def test_order_is_numpys_stable_one(bits: int, seed: int, count: int, distinct: 
     assert found.tolist() == np.argsort(keys, kind="stable").tolist()
 
 
+@pytest.mark.parametrize("bits", [1, 11, 12, 63])
+def test_names_in_the_order_of_keys(bits: int) -> None:
+    chance = np.random.default_rng(bits)
+    keys = chance.integers(0, (1 << bits) - 1, 20_000, endpoint=True)
+    names = chance.permutation(len(keys)).astype(np.uint32)
+    found = argsort(keys, bits, names)
+    assert found is not None
+    assert found.tolist() == names[np.argsort(keys, kind="stable")].tolist()
+
+
 @settings(deadline=None, max_examples=200)
 @given(
     arrays=st.lists(st.lists(st.one_of(st.integers(0, 5), st.integers(0, 2**64 - 1)), max_size=50), max_size=5),
@@ -46,6 +56,16 @@ def test_repeated_values(arrays: list[list[int]], copies: int) -> None:
     found = repeated(given_arrays)
     assert found is not None
     assert found.tolist() == values[times > 1].tolist()
+
+
+@pytest.mark.parametrize("count", [3_000, 300_000])
+def test_repeats_among_many_values(count: int) -> None:
+    """Odd and even ones, parted by many top bits."""
+    hashes = np.random.default_rng(count).integers(0, (1 << 64) - 1, count, dtype=np.uint64, endpoint=True)
+    again = hashes[:: count // 1_000]
+    found = repeated([hashes[: count // 2], hashes[count // 2 :], again])
+    assert found is not None
+    assert found.tolist() == np.unique(again).tolist()
 
 
 def test_many_repeats() -> None:

@@ -82,20 +82,6 @@ def tally(frame: pl.DataFrame, columns: Iterable[Column], salts: npt.NDArray[np.
     )
 
 
-def tally_apart(
-    frame: pl.DataFrame, bad: pl.Series, columns: Iterable[Column], salts: npt.NDArray[np.uint64]
-) -> tuple[Tally, Tally]:
-    """Tallies of the rows of one batch that are not `bad` and of those that are, in one pass."""
-    columns = tuple(columns)
-    if native.library is None or not frame.height:
-        whole, part = tally(frame, columns, salts), tally(frame.filter(bad), columns, salts)
-        return whole - part, part
-    salt = salts[frame.item(0, "_batch")]
-    parts = tallies(frame, columns, np.array([salt, salt]), by=bad.cast(pl.UInt32))
-    nothing = tally(frame.clear(), columns, salts)
-    return parts.get(0, nothing), parts.get(1, nothing)
-
-
 def tally_by_batch(frame: pl.DataFrame, columns: Iterable[Column], salts: npt.NDArray[np.uint64]) -> dict[int, Tally]:
     """Tally of the rows of each batch (by ordinal) that a frame mixes."""
     columns = tuple(columns)
@@ -123,10 +109,8 @@ def tally_by_batch(frame: pl.DataFrame, columns: Iterable[Column], salts: npt.ND
     }
 
 
-def tallies(
-    frame: pl.DataFrame, columns: Sequence[Column], salts: npt.NDArray[np.uint64], by: pl.Series | None = None
-) -> dict[int, Tally]:
-    """`tally_by_batch` in one pass of the compiled loop over rows, or by other numbers, which `salts` are for then."""
+def tallies(frame: pl.DataFrame, columns: Sequence[Column], salts: npt.NDArray[np.uint64]) -> dict[int, Tally]:
+    """`tally_by_batch` in one pass of the compiled loop over rows."""
     measures = [column.name for column in columns if column.measure]
     fields = [_field(column, frame.schema[column.name]) for column in columns]
     odd = [name for name in measures if frame.schema[name] != pl.Int64]
@@ -135,7 +119,7 @@ def tallies(
         sums = [series_of(_SUMMED + name, _summable(frame.get_column(name))) for name in odd]
         frame = frame.with_columns(*sums, pl.col(texts).cast(pl.String))
     summed = [_SUMMED + name if name in odd else name for name in measures]
-    totals = count(frame, fields, summed, frame.get_column("_batch") if by is None else by, salts)
+    totals = count(frame, fields, summed, frame.get_column("_batch"), salts)
     return {
         number: Tally(
             int(totals.rows[number]),

@@ -12,7 +12,7 @@ import polars as pl
 from tapehouse.contracts.model import Contract
 from tapehouse.kernel.compile import Compiler
 from tapehouse.kernel.distinct import plain
-from tapehouse.kernel.fingerprint import Tally, tally, tally_apart, total
+from tapehouse.kernel.fingerprint import Tally, tally
 from tapehouse.kernel.parse import FAILED, parse
 from tapehouse.kernel.profile import Profile, profile
 from tapehouse.kernel.types import Typer
@@ -75,23 +75,23 @@ def refine(
     annotated = judge.verdict(judge.annotate(parsed, state))
     if records.only is not None:
         annotated = annotated.filter(series_of("", np.isin(records.rows, records.only)))
+    taken = tally(annotated, contract.columns, salts)
     kept, filtered = _filter(contract, annotated)
     broken = kept.get_column("_broken")
     rejecting = (broken & judge.reject_mask) != 0
     unplaced = kept.get_column(contract.event_time.name).is_null()
     bad = rejecting | unplaced
     rejected = kept.filter(bad).with_columns((~rejecting).filter(bad).alias(UNPLACED))
-    good_tally, rejected_tally = tally_apart(kept, bad, contract.columns, salts)
-    filtered_tally = tally(filtered, contract.columns, salts)
     positions = np.searchsorted(records.rows, rejected.get_column("_row").to_numpy())
     return Refined(
         kept=_canonical(contract, judge, kept),
         bad=bad,
         rejected=rejected.with_columns(_texts(records, rejected, positions)),
         positions=positions,
-        taken=total([good_tally, rejected_tally, filtered_tally]),
-        rejected_tally=rejected_tally,
-        filtered_tally=filtered_tally,
+        # Not the parts of `taken`: each is counted on the rows that are handed on, or a loss would go unnoticed.
+        taken=taken,
+        rejected_tally=tally(rejected, contract.columns, salts),
+        filtered_tally=tally(filtered, contract.columns, salts),
         profile=profile(contract, kept),
     )
 

@@ -17,7 +17,7 @@ Names = npt.NDArray[np.uint32]
 
 _Types = dict[pl.DataType | type[pl.DataType], pa.DataType]
 _WIDE: _Types = {pl.Int64: pa.int64(), pl.UInt64: pa.uint64(), pl.Float64: pa.float64()}
-_NARROW: _Types = {pl.UInt32: pa.uint32(), pl.Int32: pa.int32(), pl.Categorical: pa.uint32()}
+_NARROW: _Types = {pl.UInt32: pa.uint32(), pl.Int32: pa.int32(), pl.Categorical: pa.uint32(), pl.Date: pa.date32()}
 _VIEW = np.dtype((np.uint64, 2))
 
 

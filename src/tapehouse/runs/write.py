@@ -24,7 +24,7 @@ from tapehouse.lake.home import Lake
 from tapehouse.lake.spec import Staged, TableSpec
 from tapehouse.runs.keys import Duplicates
 from tapehouse.runs.published import PublishedRows
-from tapehouse.runs.stage import Piece, Stage
+from tapehouse.runs.stage import Stage
 from tapehouse.runs.tables import curated_spec, derived_spec
 
 WRITERS = 2
@@ -89,16 +89,21 @@ def write_partitions(job: WriteJob, stage: Stage, beside: Callable[[], T]) -> tu
     ):
         work = {label: pool.submit(_write_partition, job, stage, label, partitions.get(label)) for label in by_size}
         other = pool.submit(beside)
-        for label in by_size:
-            for staged in work[label].result()[0].staged:
-                syncer.submit(_sync_early, staged)
+        try:
+            for label in by_size:
+                for staged in work[label].result()[0].staged:
+                    syncer.submit(_sync_early, staged)
+            done = other.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # what has not begun would be for nothing
+            raise
     for label in labels:
         written, dropped = work[label].result()
         out.partitions.append(written)
         out.staged.extend(written.staged)
         _merge(out.tallies, written.tallies)
         _merge(out.duplicates, dropped)
-    return out, other.result()
+    return out, done
 
 
 def _sync_early(staged: Staged) -> None:
@@ -118,9 +123,7 @@ def _write_partition(
 ) -> tuple[PartitionWritten, dict[int, Tally]]:
     """`partition` is None for a partition that only loses rows."""
     contract = job.contract
-    kept, dropped = _take(job, [] if partition is None else stage.pieces(partition, job.ranks))
-    if partition is not None:
-        stage.release(partition)
+    kept, dropped = (pl.DataFrame(), {}) if partition is None else _take(job, stage, partition)
     tallies = tally_by_batch(kept, contract.columns, job.salts) if kept.height else {}
     channels = _channels(contract, kept)
     rows = _with_metadata(job, kept)
@@ -133,18 +136,19 @@ def _write_partition(
     return PartitionWritten(label, tuple(files), tallies, channels), dropped
 
 
-def _take(job: WriteJob, pieces: Sequence[Piece]) -> tuple[pl.DataFrame, dict[int, Tally]]:
+def _take(job: WriteJob, stage: Stage, partition: int) -> tuple[pl.DataFrame, dict[int, Tally]]:
     """The rows of a partition to be curated, in the order in which they are stored, ties by batch rank and record; and
-    what was dropped as duplicates. Rejected rows are left out.
+    what was dropped as duplicates. Rejected rows are left out. The stage forgets the partition.
     """
-    if not pieces:
-        return pl.DataFrame(), {}
+    pieces = stage.pieces(partition, job.ranks)
     rows = Pieces([piece.frame() for piece in pieces])
     positions = job.duplicates.positions if job.duplicates is not None else {}
     placed = list(zip(pieces, rows.starts.tolist(), strict=True))
     losing = [positions[id(piece)] + start for piece, start in placed if id(piece) in positions]
     lost = np.concatenate([_NONE, *losing])
     bad = np.concatenate([_NONE, *(piece.bad + start for piece, start in placed)])
+    del pieces, placed
+    stage.release(partition)
     dropped = tally_by_batch(rows.take(lost), job.contract.columns, job.salts) if len(lost) else {}
     return rows.sorted(job.contract.partitioning.sort, np.concatenate([lost, bad])), dropped
 
