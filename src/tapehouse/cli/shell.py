@@ -21,8 +21,8 @@ from tapehouse.cli.words import spare_pydantic
 from tapehouse.errors import TapehouseError
 
 DEBUG = "--debug"
-# Hardly anything that commands make is circular garbage; looking for it takes a tenth of a short run.
-_GARBAGE = (100_000, 20, 100)
+# Hardly anything that commands make is circular garbage; the imports alone are 100,000 objects to look through.
+_GARBAGE = (1_000_000, 20, 100)
 
 
 class _ReaderGoneError(Exception):

@@ -188,9 +188,12 @@ def _fields(lines: Lines, positions: Offsets) -> list[list[str]]:
 
 def split_texts(texts: Sequence[str], separator: int, quote: int | None) -> list[list[str]]:
     """Fields of well-formed records, quotes undone."""
-    mark = None if quote is None else chr(quote)
-    if mark is None or not any(mark in text for text in texts):
-        return [text.split(chr(separator)) for text in texts]
-    quoting, part = re.escape(mark), re.escape(chr(separator))
-    field = re.compile(f"(?:{quoting}((?:[^{quoting}]|{quoting}{quoting})*){quoting}|([^{part}]*))(?:{part}|\\Z)")
-    return [[(quoted or plain).replace(mark * 2, mark) for quoted, plain in field.findall(text)] for text in texts]
+    part, mark = chr(separator), "\0" if quote is None else chr(quote)
+    quoting, parting = re.escape(mark), re.escape(part)
+    field = re.compile(f"(?:{quoting}((?:[^{quoting}]|{quoting}{quoting})*){quoting}|([^{parting}]*))(?:{parting}|\\Z)")
+    return [
+        [(quoted or plain).replace(mark * 2, mark) for quoted, plain in field.findall(text)]
+        if mark in text
+        else text.split(part)
+        for text in texts
+    ]
