@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -80,10 +81,11 @@ def execute(
     loaded = References.load(contract, references, base=Path(contract.source).parent)
     judge = Judge(contract, loaded)
     check_fit(lake, contract)
-    keep_contract(lake, contract)
     this = _Run(contract, lake, intake, loaded.versions(), progress, new_run_id(clock.started), clock)
-    with lake.staging(this.run_id) as folder:
+    with lake.staging(this.run_id) as folder, ThreadPoolExecutor(1, thread_name_prefix="keep") as aside:
+        kept = aside.submit(keep_contract, lake, contract)  # waits for the disk, not for a processor
         collected = collect(contract, judge, intake.sources, folder, progress, intake.only)
+        kept.result()
         with lake.lock(waiting=lambda: progress.stage("wait")):
             recover(lake)
             check_fit(lake, contract)  # another run may have made the tables meanwhile
