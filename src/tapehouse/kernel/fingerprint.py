@@ -119,14 +119,14 @@ def tallies(frame: pl.DataFrame, columns: Sequence[Column], salts: npt.NDArray[n
         sums = [series_of(_SUMMED + name, _summable(frame.get_column(name))) for name in odd]
         frame = frame.with_columns(*sums, pl.col(texts).cast(pl.String))
     summed = [_SUMMED + name if name in odd else name for name in measures]
-    totals = count(frame, fields, summed, frame.get_column("_batch"), salts)
+    totals = count(frame, fields, summed, salts)
     return {
-        number: Tally(
-            int(totals.rows[number]),
-            int(totals.prints[number]),
-            {name: totals.sum(number, place) for place, name in enumerate(measures)},
+        batch: Tally(
+            int(totals.rows[batch]),
+            int(totals.prints[batch]),
+            {name: totals.sum(batch, place) for place, name in enumerate(measures)},
         )
-        for number in np.flatnonzero(totals.rows).tolist()
+        for batch in np.flatnonzero(totals.rows).tolist()
     }
 
 

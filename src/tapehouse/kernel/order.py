@@ -78,28 +78,12 @@ def split(contract: Contract, frame: pl.DataFrame, bad: pl.Series) -> Iterator[t
         yield int(value), frame.filter((ids == value) & good if len(positions) else ids == value), _NONE
 
 
-def sort_rows(frame: pl.DataFrame, by: Sequence[str], without: Positions | None = None) -> pl.DataFrame:
-    """Rows ordered by `by`, ties in the frame's order (which the caller makes that of batch digest and record).
-
-    Rows at the positions `without` are left out in the same pass, so that they cost no copy of the others.
-    """
-    kept = None if without is None or not len(without) else _others(frame.height, without)
-    keys = [frame.get_column(name) for name in by]
-    if kept is not None:
-        keys = [key.gather(series_of("", kept)) for key in keys]
-    order = packed_order(keys, kept) if by and frame.height > 1 else _IN_ORDER
+def sort_rows(frame: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    """Rows ordered by `by`, ties in the frame's order (which the caller makes that of batch digest and record)."""
+    order = packed_order([frame.get_column(name) for name in by]) if by and frame.height > 1 else _IN_ORDER
     if order is None:
-        rows = frame if kept is None else gather(frame, kept)
-        return rows.sort(by, maintain_order=True, nulls_last=False)
-    if not len(order):
-        return frame if kept is None else gather(frame, kept)
-    return gather(frame, order)
-
-
-def _others(height: int, positions: Positions) -> npt.NDArray[np.uint32]:
-    mask = np.ones(height, np.bool_)
-    mask[positions] = False
-    return np.flatnonzero(mask).astype(np.uint32)
+        return frame.sort(by, maintain_order=True, nulls_last=False)
+    return gather(frame, order) if len(order) else frame
 
 
 def gather(frame: pl.DataFrame, order: npt.NDArray[np.integer]) -> pl.DataFrame:

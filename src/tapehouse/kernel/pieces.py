@@ -41,21 +41,17 @@ class Pieces:
         return self._named(names.astype(np.uint32))
 
     def sorted(self, by: Sequence[str], without: Positions) -> pl.DataFrame:
-        """All rows but those at the positions `without`, ordered as `sort_rows` has it."""
-        if not self._nameable or not by or self.height < 2:
-            return sort_rows(self._joined(), by, without)
-        names = self._names()
-        keys = [self._concatenated(name) for name in by]
-        if len(without):
-            kept = np.ones(self.height, np.bool_)
-            kept[without] = False
-            names = names[kept]
-            mask = series_of("", kept)
-            keys = [key.filter(mask) for key in keys]
-        order = packed_order(keys, names)
+        """All rows but those at the positions `without`, ordered as `sort_rows` has it. The pieces are used up."""
+        kept = np.ones(self.height, np.bool_)
+        kept[without] = False
+        if not self._nameable:
+            return sort_rows(self._joined().filter(series_of("", kept)), by)
+        names = self._names()[kept]
+        keys = [self._concatenated(name).filter(series_of("", kept)) for name in by]
+        order = packed_order(keys, names) if keys else names
         if order is None:
-            del keys, names
-            return sort_rows(self._joined(), by, without)
+            self._place([self._named(names)])
+            return sort_rows(self._frames[0], by)
         return self._named(order.astype(np.uint32, copy=False) if len(order) else names)
 
     def _named(self, names: Names) -> pl.DataFrame:
@@ -85,7 +81,7 @@ class Pieces:
         return {name: [memories[place] for memories in by_piece] for place, name in enumerate(names)}
 
     def _joined(self) -> pl.DataFrame:
-        """One frame of all, instead of them: where they are not kept elsewhere, their memory is free again."""
+        """One frame of all, in their place: where they are not kept elsewhere, their memory is free again."""
         if len(self._frames) != 1:
             self._place([pl.concat(self._frames, rechunk=True)])
         return self._frames[0]

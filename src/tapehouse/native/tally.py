@@ -61,18 +61,15 @@ def count(
     frame: pl.DataFrame,
     fields: Sequence[Field],
     measures: Sequence[str],
-    by: pl.Series,
     salts: npt.NDArray[np.uint64],
 ) -> Totals:
-    """Totals by the numbers `by` (UInt32, below the number of `salts`) of rows whose identity there is `_row` (Int64).
-    Measures are Int64 columns.
-    """
+    """Totals of rows identified by `_batch` (UInt32, ordinals into `salts`) and `_row` (Int64). Measures are Int64."""
     if native.library is None:
         raise RuntimeError("the native library was not built")
     names = list(dict.fromkeys([*(field.name for field in fields), *measures, "_row"]))
     memories = dict(zip(names, memories_of(frame.select(names)), strict=True))
-    row = memories["_row"]
-    if by.dtype != pl.UInt32 or frame.schema["_row"] != pl.Int64 or by.null_count() or row.valid:
+    row, batch = memories["_row"], frame.get_column("_batch")
+    if batch.dtype != pl.UInt32 or frame.schema["_row"] != pl.Int64 or batch.null_count() or row.valid:
         raise TypeError("rows are identified by UInt32 and Int64 without nulls")
     shape = (len(salts), len(measures))
     out = Totals(
@@ -88,9 +85,9 @@ def count(
     for one, name in zip(sums, measures, strict=True):
         memory = memories[name]
         one.values, one.valid, one.offset = memory.values, memory.valid, memory.offset
-    owners, salts = by.to_numpy(), np.ascontiguousarray(salts)
+    owners, salts = batch.to_numpy(), np.ascontiguousarray(salts)
     native.library.th_tally(
-        parts, len(fields), sums, len(measures), ctypes.c_int64(len(by)),
+        parts, len(fields), sums, len(measures), ctypes.c_int64(frame.height),
         ctypes.c_void_p(native.address(owners)), ctypes.c_void_p(row.values + row.offset * _ROW_BYTES),
         ctypes.c_void_p(native.address(salts)),
         *(ctypes.c_void_p(native.address(array)) for array in (out.rows, out.prints, out.highs, out.lows)),
