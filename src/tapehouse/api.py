@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tapehouse.arguments import contract_name, load_contract, open_lake, reference_paths
+from tapehouse.arguments import load_contract, open_lake, reference_paths
 from tapehouse.tapes import generate, score
 
 if TYPE_CHECKING:
@@ -227,6 +227,7 @@ def quarantine(
     """Rows in quarantine, counted by rule; open ones only unless `every`. `contract` is a name, and may be left out
     when the lake has only one.
     """
+    from tapehouse.runs.accounts import contract_name
     from tapehouse.runs.quarantined import list_quarantine
 
     home = open_lake(lake, read_only=True)

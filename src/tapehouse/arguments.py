@@ -50,16 +50,3 @@ def reference_paths(contract: Contract, references: ReferencesLike) -> dict[str,
                 f"contract {contract.name} has no reference table {name!r}", fix=f"it has {', '.join(known) or 'none'}"
             )
     return {name: Path(path) for name, path in references.items()}
-
-
-def contract_name(lake: Lake, given: str = "") -> str:
-    """The name given, or that of the lake's only contract. Raises UsageError where there are several or none."""
-    if given:
-        return given
-    from tapehouse.runs.accounts import accounts
-
-    names = sorted({account.contract for account in accounts(lake)})
-    if len(names) != 1:
-        have = f"{len(names)} contracts: {', '.join(names)}" if names else "no batches yet"
-        raise UsageError(f"the lake {lake.root} holds {have}", fix="name the contract" if names else "run one first")
-    return names[0]

@@ -85,9 +85,10 @@ def show(
     Examples:
       tapehouse quarantine show 3fa9c1d20b77:1042 --lake lake
     """
-    from tapehouse.arguments import contract_name, open_lake
+    from tapehouse.arguments import open_lake
     from tapehouse.cli import parse
     from tapehouse.cli.output import emit, facts, table
+    from tapehouse.runs.accounts import contract_name
     from tapehouse.runs.quarantined import show_quarantined
 
     batch, row = parse.record(record)
@@ -123,9 +124,10 @@ def export(
       tapehouse quarantine export refused.csv --lake lake
       tapehouse quarantine export band.parquet --rule price_band --lake lake
     """
-    from tapehouse.arguments import contract_name, open_lake
+    from tapehouse.arguments import open_lake
     from tapehouse.cli.output import emit
     from tapehouse.errors import UsageError
+    from tapehouse.runs.accounts import contract_name
     from tapehouse.runs.quarantined import export_quarantine
 
     home = open_lake(lake, read_only=True)
@@ -211,9 +213,10 @@ def discard(
     Examples:
       tapehouse quarantine discard 3fa9c1d20b77:1042 --why "test print, ticket OPS-17" --lake lake
     """
-    from tapehouse.arguments import contract_name, open_lake
+    from tapehouse.arguments import open_lake
     from tapehouse.cli import parse
     from tapehouse.cli.output import emit
+    from tapehouse.runs.accounts import contract_name
     from tapehouse.runs.quarantined import discard as discard_
 
     home = open_lake(lake)

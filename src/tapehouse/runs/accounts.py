@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from tapehouse.errors import UsageError
 from tapehouse.kernel.fingerprint import Tally
 from tapehouse.lake.home import Lake
 from tapehouse.runs.proof import Proof, tally_of
@@ -113,3 +114,14 @@ def _after_replay(before: Proof, replay: Proof) -> Proof:
     left = parts.get("quarantined", Tally())
     parts["quarantined"] = Tally(left.rows - (rows - malformed), left.fingerprint, left.sums)
     return Proof(before.records, before.malformed - malformed, before.taken, parts)
+
+
+def contract_name(lake: Lake, given: str = "") -> str:
+    """The name given, or that of the lake's only contract. Raises UsageError where there are several or none."""
+    if given:
+        return given
+    names = sorted({account.contract for account in accounts(lake)})
+    if len(names) != 1:
+        have = f"{len(names)} contracts: {', '.join(names)}" if names else "no batches yet"
+        raise UsageError(f"the lake {lake.root} holds {have}", fix="name the contract" if names else "run one first")
+    return names[0]
