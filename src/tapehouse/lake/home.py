@@ -17,7 +17,7 @@ from tapehouse.errors import LakeError
 from tapehouse.lake import disk, journal, spill
 from tapehouse.lake.catalogue_file import connect
 from tapehouse.lake.raw import RawStore
-from tapehouse.lake.spec import TableSpec, check_run_id, data_file, written_by
+from tapehouse.lake.spec import TableSpec, check_run_id, new_data_file, written_by
 
 if TYPE_CHECKING:
     from tapehouse.lake.iceberg.catalogue import SqliteCatalog
@@ -127,18 +127,8 @@ class Lake:
             os.close(descriptor)
 
     def data_file(self, spec: TableSpec, label: str, run_id: str, number: int) -> Path:
-        """Path for a new data file, its folder made: `warehouse/NAMESPACE/TABLE/data/LABEL/RUNID-NNNNN.parquet`.
-
-        LakeError if it exists: data files are never written twice, a snapshot may hold the first.
-        """
-        path = data_file(self.warehouse, spec, label, run_id, number)
-        if path.exists():
-            raise LakeError(
-                f"{path} exists: run id {run_id} was used before", fix="use a fresh run id, or discard the run"
-            )
-        with disk.guarded("making a partition folder", path.parent):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        return path
+        """Path for a new data file of this lake, its folder made; see `spec.new_data_file`."""
+        return new_data_file(self.warehouse, spec, label, run_id, number)
 
     def discard(self, run_id: str) -> list[Path]:
         """Remove the run's data files that nothing names, unless its journal is pending; returns them."""

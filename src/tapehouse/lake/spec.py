@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tapehouse.errors import LakeError
+from tapehouse.lake import disk
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,6 +21,7 @@ TRANSFORMS = ("identity", "hour", "day", "month", "year")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 _LABEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._=:+-]{0,127}\Z")
+_FILE = re.compile(r"\d{5}(\.\d+)?\.parquet\Z")
 
 
 @dataclass(frozen=True)
@@ -104,14 +106,29 @@ def check_run_id(run_id: str) -> str:
     return run_id
 
 
-def data_file(warehouse: Path, spec: TableSpec, label: str, run_id: str, number: int) -> Path:
-    """Where the run's file `number` (0..99999) of partition `label` lies; an empty label is the table's data folder."""
+def new_data_file(warehouse: Path, spec: TableSpec, label: str, run_id: str, number: int, attempt: str = "") -> Path:
+    """Path for a new data file, its folder made: `warehouse/NAMESPACE/TABLE/data/LABEL/RUNID-NNNNN.parquet`.
+
+    An empty label is the table's data folder; `number` is 0..99999. `attempt` (digits) is there where several processes
+    may write the same file, of which one will count: `RUNID-NNNNN.ATTEMPT.parquet`. LakeError if the file exists: data
+    files are never written twice, a snapshot may hold the first.
+    """
+    path = data_file(warehouse, spec, label, run_id, number, attempt)
+    if path.exists():
+        raise LakeError(f"{path} exists: run id {run_id} was used before", fix="use a fresh run id, or discard the run")
+    with disk.guarded("making a partition folder", path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def data_file(warehouse: Path, spec: TableSpec, label: str, run_id: str, number: int, attempt: str = "") -> Path:
+    """Where that file lies; see `new_data_file`."""
     if label and not _LABEL.match(label):
         raise LakeError(f"{label!r} cannot name a partition folder", fix="use letters, digits and . _ = : + -")
     if not 0 <= number <= 99_999:
         raise LakeError(f"file number {number} of {spec.identifier} is outside 0..99999")
     folder = warehouse / spec.namespace / spec.name / "data" / label
-    return folder / f"{check_run_id(run_id)}-{number:05d}.parquet"
+    return folder / f"{check_run_id(run_id)}-{number:05d}{'.' if attempt else ''}{attempt}.parquet"
 
 
 def safe_label(label: str) -> str:
@@ -121,5 +138,5 @@ def safe_label(label: str) -> str:
 
 def written_by(path: Path, run_id: str) -> bool:
     """Whether `path` is a data file of `run_id`, judged by its name alone."""
-    head, _, tail = path.stem.rpartition("-")
-    return path.suffix == ".parquet" and head == run_id and len(tail) == 5 and tail.isdigit()
+    head, _, tail = path.name.rpartition("-")
+    return head == run_id and _FILE.match(tail) is not None

@@ -126,7 +126,7 @@ def _settle(this: _Run, collected: Collected) -> RunResult:
     digests = [source.digest for source in collected.sources]
     published = PublishedRows(this.lake, this.contract, this.intake.replaced)
     this.progress.stage("dedupe")
-    duplicates = find_duplicates(this.contract, collected.stage, digests, _near(published, collected))
+    duplicates = find_duplicates(this.contract, list(collected.stage), digests, _near(published, collected))
     checks = check_batches(this.lake, this.contract, collected, this.clock) if not this.intake.again else BatchChecks()
     stopped = _reasons_to_stop(this, collected, checks)
     if stopped:
@@ -138,8 +138,10 @@ def _settle(this: _Run, collected: Collected) -> RunResult:
     if this.intake.only is not None and not marks:
         return _result(this, collected, _withheld(this, collected), Status.NOTHING, checks, ())
     this.progress.stage("write")
-    job = _write_job(this, collected, digests, published, duplicates)
-    written, quarantine = write_partitions(job, collected.stage, lambda: _quarantine(this, collected))
+    job = _write_job(this, collected, digests)
+    written, quarantine = write_partitions(
+        job, collected.stage, duplicates, published, lambda: _quarantine(this, collected)
+    )
     proofs = _proofs(collected, written)
     result = _result(this, collected, proofs, Status.PUBLISHED, checks, ())
     if not result.proof.closed:
@@ -149,7 +151,7 @@ def _settle(this: _Run, collected: Collected) -> RunResult:
         )
     this.progress.stage("publish")
     this.intake.before_publication()
-    settled = Settled(result, written, quarantine, duplicates, collected, this.clock, profile_of(collected), marks)
+    settled = Settled(result, written, quarantine, collected, this.clock, profile_of(collected), marks)
     return publish_run(this.lake, this.contract, settled)
 
 
@@ -202,24 +204,16 @@ def profile_of(collected: Collected) -> Profile:
     return out
 
 
-def _write_job(
-    this: _Run,
-    collected: Collected,
-    digests: list[str],
-    published: PublishedRows,
-    duplicates: Duplicates | None,
-) -> WriteJob:
+def _write_job(this: _Run, collected: Collected, digests: list[str]) -> WriteJob:
     ranks = np.argsort(np.argsort(np.array(digests, dtype=np.str_)))
     return WriteJob(
-        lake=this.lake,
+        warehouse=this.lake.warehouse,
         contract=this.contract,
         run_id=this.run_id,
         knowledge_us=this.clock.knowledge_us,
         digests=digests,
         salts=salts_of(collected.sources),
         ranks=ranks,
-        published=published,
-        duplicates=duplicates,
     )
 
 

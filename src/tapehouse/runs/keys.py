@@ -15,7 +15,7 @@ from tapehouse.engines.embedded import THREADS
 from tapehouse.kernel.dedupe import candidates, key_hashes, losers, repeated
 from tapehouse.kernel.order import gather
 from tapehouse.native.columns import series_of
-from tapehouse.runs.stage import Hashes, Piece, Stage
+from tapehouse.runs.stage import Piece
 
 Positions = npt.NDArray[np.int64]
 
@@ -31,16 +31,15 @@ class Duplicates:
 
 
 def find_duplicates(
-    contract: Contract, stage: Stage, digests: Sequence[str], published: pl.DataFrame | None
+    contract: Contract, pieces: Sequence[Piece], digests: Sequence[str], published: pl.DataFrame | None
 ) -> Duplicates | None:
-    """Rows of the stage that repeat a key; None without a key, or without a repeat.
+    """Rows of the pieces, whose keys were hashed, that repeat a key; None without a key, or without a repeat.
 
     `published` holds key, `keep_first_by`, `_batch` (digest) and `_row` of the lake's rows in reach.
     """
     key = contract.key
     if key is None:
         return None
-    pieces = list(stage)
     hashes = [piece.hashes for piece in pieces if piece.hashes is not None]
     known = None
     if published is not None and published.height:
@@ -52,13 +51,22 @@ def find_duplicates(
         return None
 
     def copies(index: int) -> pl.DataFrame:
-        return _candidate_rows(contract, key, index, pieces[index], values, digests)
+        piece = pieces[index]
+        if piece.hashes is None:
+            raise AssertionError(f"the key of piece {index} was not hashed")
+        return candidate_rows(contract, key, index, piece, candidates(piece.hashes, values), digests)
 
     with ThreadPoolExecutor(THREADS, thread_name_prefix="dedupe") as pool:
         rows = list(pool.map(copies, range(len(pieces))))
     if known is not None:
-        chosen = known[candidates(hashes[-1], values)]
-        rows.append(_columns(contract, key, chosen, None, None).with_columns(pl.lit(value=True).alias("_published")))
+        rows.append(published_rows(contract, key, known[candidates(hashes[-1], values)]))
+    return settle_duplicates(contract, key, pieces, rows)
+
+
+def settle_duplicates(
+    contract: Contract, key: Key, pieces: Sequence[Piece], rows: Sequence[pl.DataFrame]
+) -> Duplicates | None:
+    """Which of the candidates are dropped; None when none is. `rows` are of `candidate_rows` and `published_rows`."""
     dropped = losers(pl.concat(rows), key)
     if not dropped.height:
         return None
@@ -78,13 +86,15 @@ def _like(published: pl.DataFrame, staged: pl.DataFrame) -> pl.DataFrame:
     return published.cast({name: staged.schema[name] for name in shared})
 
 
-def _candidate_rows(
-    contract: Contract, key: Key, index: int, piece: Piece, values: Hashes, digests: Sequence[str]
+def published_rows(contract: Contract, key: Key, rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows that the lake holds, as candidates: they stay whatever arrives later."""
+    return _columns(contract, key, rows, None, None).with_columns(pl.lit(value=True).alias("_published"))
+
+
+def candidate_rows(
+    contract: Contract, key: Key, index: int, piece: Piece, positions: Positions, digests: Sequence[str]
 ) -> pl.DataFrame:
-    """Rows of a piece whose key's hash is among `values`."""
-    if piece.hashes is None:
-        raise AssertionError(f"the key of piece {index} was not hashed")
-    positions = candidates(piece.hashes, values)
+    """Rows of piece number `index` at these positions, less those that do not count."""
     positions = positions[~np.isin(positions, piece.bad)]
     frame = gather(piece.frame().select(*_names(contract, key), "_row"), positions)
     named = frame.with_columns(pl.lit(digests[piece.batch]).alias("_batch"))

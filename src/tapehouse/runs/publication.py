@@ -22,7 +22,6 @@ from tapehouse.runs import records
 from tapehouse.runs.collect import Collected
 from tapehouse.runs.context import Clock
 from tapehouse.runs.intervals import ledger_of
-from tapehouse.runs.keys import Duplicates
 from tapehouse.runs.result import RunResult
 from tapehouse.runs.tables import (
     BATCHES,
@@ -53,7 +52,6 @@ class Settled:
     result: RunResult
     written: Written
     quarantine: QuarantineWritten | None
-    duplicates: Duplicates | None
     collected: Collected
     clock: Clock
     profile: Profile
@@ -173,10 +171,11 @@ def _check_written(result: RunResult, disposition: str, written: int) -> None:
 
 def _duplicates(lake: Lake, contract: Contract, settled: Settled) -> Staged:
     spec = duplicates_spec(contract)
-    _check_written(settled.result, "duplicates", 0 if settled.duplicates is None else settled.duplicates.rows.height)
-    if settled.duplicates is None:
+    dropped = settled.written.dropped
+    _check_written(settled.result, "duplicates", 0 if dropped is None else dropped.height)
+    if dropped is None:
         return Staged(spec)
-    rows = settled.duplicates.rows.with_columns(
+    rows = dropped.with_columns(
         (pl.col(contract.event_time.name) // 1000).cast(pl.Datetime("us", "UTC")).alias("_event_time"),
         pl.lit(settled.result.run_id).alias("_run_id"),
         pl.lit(settled.clock.knowledge_us).cast(pl.Datetime("us", "UTC")).alias("_knowledge_time"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -13,10 +15,35 @@ from tapehouse.kernel.timestamps import NS_PER_DAY
 from tapehouse.lake.home import Lake
 from tapehouse.lake.read import read_curated
 from tapehouse.lake.spec import TableSpec
-from tapehouse.lake.table import File
 from tapehouse.runs.contracts import contract_of
 from tapehouse.runs.read import house_table, read_files
 from tapehouse.runs.tables import RUNS, curated_spec, derived_spec, namespace
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What the lake holds of one partition, by name of the contract's table; can be sent to another process. `rewrite`
+    says that rows of `replaced` batches are among them, so that the partition has to be written anew.
+    """
+
+    files: Mapping[str, tuple[Path, ...]]
+    replaced: frozenset[str]
+    rewrite: bool
+
+    def of(self, spec: TableSpec) -> tuple[Path, ...]:
+        """Data files of one table."""
+        return self.files.get(spec.name, ())
+
+    def rows(self, contract: Contract) -> pl.DataFrame | None:
+        """Curated rows in canonical form, with metadata, without rows of replaced batches; None when there are none."""
+        spec = curated_spec(contract)
+        files = self.of(spec)
+        return without_replaced(read_files(files, spec.schema), self.replaced) if files else None
+
+
+def without_replaced(rows: pl.DataFrame, replaced: frozenset[str]) -> pl.DataFrame:
+    """Rows of the other batches."""
+    return rows.filter(~pl.col("_batch").is_in(list(replaced))) if replaced else rows
 
 
 class PublishedRows:
@@ -28,29 +55,23 @@ class PublishedRows:
         self._lake = lake
         self._contract = contract
         self._replaced = replaced
-        self._tables: dict[str, list[File]] = {}
+        self._tables: dict[str, Mapping[str, tuple[Path, ...]]] = {}
 
-    def _files(self, name: str) -> list[File]:
-        """Data files of a table of the contract."""
+    def _files(self, name: str) -> Mapping[str, tuple[Path, ...]]:
+        """Data files of a table of the contract, by label of the partition."""
         if name not in self._tables:
             table = self._lake.table(namespace(self._contract), name)
-            self._tables[name] = table.files() if table is not None else []
+            found: dict[str, list[Path]] = {}
+            for file in table.files() if table is not None else []:
+                found.setdefault(file.partition.label, []).append(file.path)
+            self._tables[name] = {label: tuple(paths) for label, paths in found.items()}
         return self._tables[name]
 
-    def files(self, spec: TableSpec, label: str) -> tuple[Path, ...]:
-        """Data files of one partition of a table."""
-        return tuple(file.path for file in self._files(spec.name) if file.partition.label == label)
-
-    def partition(self, label: str) -> pl.DataFrame | None:
-        """Curated rows of one partition in canonical form, with metadata, without rows of replaced batches; None when
-        the lake has no such partition.
-        """
-        spec = curated_spec(self._contract)
-        files = self.files(spec, label)
-        return self._without_replaced(read_files(files, spec.schema)) if files else None
-
-    def _without_replaced(self, rows: pl.DataFrame) -> pl.DataFrame:
-        return rows.filter(~pl.col("_batch").is_in(list(self._replaced))) if self._replaced else rows
+    def before(self, label: str) -> Before:
+        """What the lake holds of one partition."""
+        specs = [curated_spec(self._contract), *(derived_spec(self._contract, one) for one in self._contract.derived)]
+        files = {spec.name: self._files(spec.name).get(label, ()) for spec in specs}
+        return Before(files, self._replaced, label in self.rewritten)
 
     @cached_property
     def rewritten(self) -> frozenset[str]:
@@ -58,9 +79,12 @@ class PublishedRows:
         if not self._replaced:
             return frozenset()
         return frozenset(
-            file.partition.label
-            for file in self._files("curated")
-            if pl.read_parquet(file.path, columns=["_batch"]).to_series().is_in(list(self._replaced)).any()
+            label
+            for label, paths in self._files("curated").items()
+            if any(
+                pl.read_parquet(path, columns=["_batch"]).to_series().is_in(list(self._replaced)).any()
+                for path in paths
+            )
         )
 
     @cached_property
@@ -68,7 +92,7 @@ class PublishedRows:
         """Labels of the partitions whose derived rows are not what the contract asks for: all, when the latest run went
         by a contract with other derived tables or columns; else none.
         """
-        files = self._files("curated") if self._contract.derived else []
+        files = self._files("curated") if self._contract.derived else {}
         if not files:
             return frozenset()
         runs = house_table(self._lake, RUNS).filter(contract=self._contract.name, status="published")
@@ -77,7 +101,7 @@ class PublishedRows:
             return frozenset()
         if latest and _derivations(self._lake, latest[0]) == _derivations_of(self._contract):
             return frozenset()
-        return frozenset(file.partition.label for file in files)
+        return frozenset(files)
 
     def keys_near(self, first_ns: int, last_ns: int) -> pl.DataFrame | None:
         """Key, order and identity columns of published rows within the key's window of an event-time span (ns)."""
@@ -89,7 +113,7 @@ class PublishedRows:
         names = dict.fromkeys([*key.columns, *key.keep_first_by, self._contract.event_time.name, "_batch", "_row"])
         since, until = (first_ns - reach) // 1000, (last_ns + reach) // 1000 + 1
         rows = read_curated(table, list(names), since_us=since, until_us=until)
-        return self._without_replaced(rows) if rows.height else None
+        return without_replaced(rows, self._replaced) if rows.height else None
 
 
 def _derivations(lake: Lake, digest: str) -> list[tuple[object, ...]] | None:

@@ -1,4 +1,4 @@
-"""From staged pieces to Parquet files ready to publish, one partition at a time."""
+"""From rows to Parquet files ready to publish, one partition at a time; any process can write one."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ import polars as pl
 from tapehouse.contracts.model import Contract, Derivation, Role
 from tapehouse.kernel.derive import derive, derived_columns
 from tapehouse.kernel.fingerprint import Tally, tally_by_batch
-from tapehouse.kernel.order import partition_label, stored_order
+from tapehouse.kernel.order import Positions, partition_label, stored_order
 from tapehouse.kernel.pieces import Pieces
 from tapehouse.lake import disk
 from tapehouse.lake.files import write
-from tapehouse.lake.home import Lake
-from tapehouse.lake.spec import Staged, TableSpec
+from tapehouse.lake.spec import Staged, TableSpec, new_data_file
 from tapehouse.runs.keys import Duplicates
-from tapehouse.runs.published import PublishedRows
-from tapehouse.runs.stage import Stage
+from tapehouse.runs.published import Before, PublishedRows
+from tapehouse.runs.stage import Piece, Stage
 from tapehouse.runs.tables import curated_spec, derived_spec
 
 WRITERS = 2
@@ -37,73 +36,117 @@ _NONE: npt.NDArray[np.int64] = np.empty(0, np.int64)
 
 @dataclass(frozen=True, slots=True)
 class WriteJob:
-    """Everything that writing a partition needs to know. `published` reads what the lake holds already, without
-    the batches that this run supersedes.
+    """What writing any partition of a run needs to know; can be sent to another process. `ranks` and `salts` are by
+    ordinal of the batch. `attempt` tells this process's files from those of another that writes the same.
     """
 
-    lake: Lake
+    warehouse: Path
     contract: Contract
     run_id: str
     knowledge_us: int
     digests: Sequence[str]
     salts: npt.NDArray[np.uint64]
     ranks: npt.NDArray[np.int64]
-    published: PublishedRows
-    duplicates: Duplicates | None = None
+    attempt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewRows:
+    """A partition's rows to be written, in frames in the order in which ties are resolved. At the positions `bad`
+    (rejected) and `lost` (duplicates) of each frame are rows that are not. Used up by writing.
+    """
+
+    frames: list[pl.DataFrame]
+    bad: Sequence[Positions]
+    lost: Sequence[Positions]
+
+    @classmethod
+    def of(cls, pieces: Sequence[Piece], duplicates: Duplicates | None) -> NewRows:
+        """Rows of a partition's pieces in that order."""
+        lost = {} if duplicates is None else duplicates.positions
+        return cls(
+            [piece.frame() for piece in pieces],
+            [piece.bad for piece in pieces],
+            [lost.get(id(piece), _NONE) for piece in pieces],
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionWritten:
-    """What one partition became: staged files, rows by batch ordinal, and per channel (first, last, rows)."""
+    """What one partition became: staged files, rows kept and dropped by batch ordinal, and per channel (first, last,
+    rows).
+    """
 
     label: str
     staged: tuple[Staged, ...]
     tallies: Mapping[int, Tally]
+    dropped: Mapping[int, Tally]
     channels: Mapping[str, tuple[int, int, int]]
 
 
 @dataclass(slots=True)
 class Written:
-    """A run's files and the output side of its proof."""
+    """A run's files and the output side of its proof. `dropped` names the duplicates, as `Duplicates.rows` does."""
 
     staged: list[Staged] = field(default_factory=list)
     tallies: dict[int, Tally] = field(default_factory=dict)
     duplicates: dict[int, Tally] = field(default_factory=dict)
     partitions: list[PartitionWritten] = field(default_factory=list)
+    dropped: pl.DataFrame | None = None
+
+    def add(self, partition: PartitionWritten) -> None:
+        """Count one more partition; in order of their labels."""
+        self.partitions.append(partition)
+        self.staged.extend(partition.staged)
+        _merge(self.tallies, partition.tallies)
+        _merge(self.duplicates, partition.dropped)
 
 
-def write_partitions(job: WriteJob, stage: Stage, beside: Callable[[], T]) -> tuple[Written, T]:
+def write_partitions(
+    job: WriteJob, stage: Stage, duplicates: Duplicates | None, published: PublishedRows, beside: Callable[[], T]
+) -> tuple[Written, T]:
     """Write every partition of the stage, two at a time and the largest first, so that no writer is left with a large
     one while the other has nothing to do. Pieces are released, and files synced, as they are written.
 
     `beside` is other work that a writer does when no partition is left for it.
     """
-    out = Written()
-    by = job.contract.partitioning.by
-    partitions = {partition_label(by, value): value for value in stage.partitions}
-    labels = sorted({*partitions, *job.published.rewritten, *job.published.underived})
-    by_size = sorted(labels, key=lambda label: -stage.rows(partitions[label]) if label in partitions else 0)
+    out = Written(dropped=None if duplicates is None else duplicates.rows)
+    partitions = labels_of(job.contract, stage, published)
+    sizes = {label: 0 if value is None else stage.rows(value) for label, value in partitions.items()}
+    by_size = sorted(sizes, key=lambda label: -sizes[label])
+
+    def write_one(label: str) -> PartitionWritten:
+        partition = partitions[label]
+        rows = NewRows.of([] if partition is None else stage.pieces(partition, job.ranks), duplicates)
+        if partition is not None:
+            stage.release(partition)
+        return write_partition(job, label, rows, published.before(label))
+
     with (
         ThreadPoolExecutor(1, thread_name_prefix="sync") as syncer,
         ThreadPoolExecutor(WRITERS, thread_name_prefix="write") as pool,
     ):
-        work = {label: pool.submit(_write_partition, job, stage, label, partitions.get(label)) for label in by_size}
+        work = {label: pool.submit(write_one, label) for label in by_size}
         other = pool.submit(beside)
         try:
             for label in by_size:
-                for staged in work[label].result()[0].staged:
+                for staged in work[label].result().staged:
                     syncer.submit(_sync_early, staged)
             done = other.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)  # what has not begun would be for nothing
             raise
-    for label in labels:
-        written, dropped = work[label].result()
-        out.partitions.append(written)
-        out.staged.extend(written.staged)
-        _merge(out.tallies, written.tallies)
-        _merge(out.duplicates, dropped)
+    for label in partitions:
+        out.add(work[label].result())
     return out, done
+
+
+def labels_of(contract: Contract, stage: Stage, published: PublishedRows) -> dict[str, int | None]:
+    """Labels of the partitions to be written, sorted, and their values in the stage: None for those that only lose rows
+    or have to be derived again.
+    """
+    staged = {partition_label(contract.partitioning.by, value): value for value in stage.partitions}
+    return {label: staged.get(label) for label in sorted({*staged, *published.rewritten, *published.underived})}
 
 
 def _sync_early(staged: Staged) -> None:
@@ -118,37 +161,31 @@ def _merge(into: dict[int, Tally], more: Mapping[int, Tally]) -> None:
         into[batch] = into.get(batch, Tally()) + tally
 
 
-def _write_partition(
-    job: WriteJob, stage: Stage, label: str, partition: int | None
-) -> tuple[PartitionWritten, dict[int, Tally]]:
-    """`partition` is None for a partition that only loses rows."""
+def write_partition(job: WriteJob, label: str, new: NewRows, before: Before) -> PartitionWritten:
+    """Write a partition's new rows, and what is derived from all of its rows."""
     contract = job.contract
-    kept, dropped = (pl.DataFrame(), {}) if partition is None else _take(job, stage, partition)
+    kept, dropped = _take(job, new) if new.frames else (pl.DataFrame(), {})
     tallies = tally_by_batch(kept, contract.columns, job.salts) if kept.height else {}
     channels = _channels(contract, kept)
     rows = _with_metadata(job, kept)
     del kept
-    rewrite = label in job.published.rewritten
-    before = job.published.partition(label) if rewrite or contract.derived else None
-    files = [_curated(job, label, rows, before if rewrite else None)]
+    held = before.rows(contract) if before.rewrite or contract.derived else None
+    files = [_curated(job, label, rows, before, held if before.rewrite else None)]
     if contract.derived:
-        files.extend(_derived(job, label, rows if before is None else _both(contract, before, rows)))
-    return PartitionWritten(label, tuple(files), tallies, channels), dropped
+        every = rows if held is None else _both(contract, held, rows)
+        files.extend(_derived_table(job, one, label, every, before) for one in contract.derived)
+    return PartitionWritten(label, tuple(files), tallies, dropped, channels)
 
 
-def _take(job: WriteJob, stage: Stage, partition: int) -> tuple[pl.DataFrame, dict[int, Tally]]:
-    """The rows of a partition to be curated, in the order in which they are stored, ties by batch rank and record; and
-    what was dropped as duplicates. Rejected rows are left out. The stage forgets the partition.
+def _take(job: WriteJob, new: NewRows) -> tuple[pl.DataFrame, dict[int, Tally]]:
+    """The rows to be curated, in the order in which they are stored, ties by batch rank and record; and what was
+    dropped as duplicates.
     """
-    pieces = stage.pieces(partition, job.ranks)
-    rows = Pieces([piece.frame() for piece in pieces])
-    positions = job.duplicates.positions if job.duplicates is not None else {}
-    placed = list(zip(pieces, rows.starts.tolist(), strict=True))
-    losing = [positions[id(piece)] + start for piece, start in placed if id(piece) in positions]
-    lost = np.concatenate([_NONE, *losing])
-    bad = np.concatenate([_NONE, *(piece.bad + start for piece, start in placed)])
-    del pieces, placed
-    stage.release(partition)
+    rows = Pieces(list(new.frames))
+    starts = rows.starts.tolist()
+    lost = np.concatenate([_NONE, *(lost + start for lost, start in zip(new.lost, starts, strict=True))])
+    bad = np.concatenate([_NONE, *(bad + start for bad, start in zip(new.bad, starts, strict=True))])
+    new.frames.clear()
     dropped = tally_by_batch(rows.take(lost), job.contract.columns, job.salts) if len(lost) else {}
     return rows.sorted(job.contract.partitioning.sort, np.concatenate([lost, bad])), dropped
 
@@ -175,13 +212,13 @@ def _both(contract: Contract, before: pl.DataFrame, rows: pl.DataFrame) -> pl.Da
     return stored_order(contract, pl.concat(plain, how="diagonal"))
 
 
-def _curated(job: WriteJob, label: str, rows: pl.DataFrame, before: pl.DataFrame | None) -> Staged:
+def _curated(job: WriteJob, label: str, rows: pl.DataFrame, before: Before, held: pl.DataFrame | None) -> Staged:
     """New rows are added as a file of their own; a run that replaces batches rewrites the partition."""
     spec = curated_spec(job.contract)
     removed: tuple[str, ...] = ()
-    if before is not None:
-        removed = tuple(str(path) for path in job.published.files(spec, label))
-        rows = _both(job.contract, before, rows)
+    if held is not None:
+        removed = tuple(str(path) for path in before.of(spec))
+        rows = _both(job.contract, held, rows)
     files = [
         _write(job, spec, label, number, rows[start : start + FILE_ROWS])
         for number, start in enumerate(range(0, rows.height, FILE_ROWS))
@@ -189,14 +226,10 @@ def _curated(job: WriteJob, label: str, rows: pl.DataFrame, before: pl.DataFrame
     return Staged(spec, tuple(files), removed)
 
 
-def _derived(job: WriteJob, label: str, rows: pl.DataFrame) -> list[Staged]:
-    return [_derived_table(job, derivation, label, rows) for derivation in job.contract.derived]
-
-
-def _derived_table(job: WriteJob, derivation: Derivation, label: str, rows: pl.DataFrame) -> Staged:
+def _derived_table(job: WriteJob, derivation: Derivation, label: str, rows: pl.DataFrame, before: Before) -> Staged:
     """The derived partition as a whole replaces what the lake held of it."""
     spec = derived_spec(job.contract, derivation)
-    removed = tuple(str(path) for path in job.published.files(spec, label))
+    removed = tuple(str(path) for path in before.of(spec))
     if rows.height == 0:
         return Staged(spec, (), removed)
     table = derive(job.contract, derivation, rows, stored=True)
@@ -211,7 +244,7 @@ def _derived_table(job: WriteJob, derivation: Derivation, label: str, rows: pl.D
 
 
 def _write(job: WriteJob, spec: TableSpec, label: str, number: int, rows: pl.DataFrame) -> Path:
-    path = job.lake.data_file(spec, label, job.run_id, number)
+    path = new_data_file(job.warehouse, spec, label, job.run_id, number, job.attempt)
     write(rows, path, spec.schema)
     return path
 
