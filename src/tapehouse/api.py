@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tapehouse.arguments import load_contract, open_lake, reference_paths
+from tapehouse.arguments import load_contract, open_engine, open_lake, reference_paths
 from tapehouse.tapes import generate, score
 
 if TYPE_CHECKING:
@@ -63,11 +63,14 @@ def run(
     alerts: Iterable[str] = (),
     metrics: str | Path | None = None,
     progress: Progress | None = None,
+    engine: str = "embedded",
+    master: str | None = None,
 ) -> RunResult:
     """Take inputs into the lake, which is made if absent. Batches that it holds already are skipped.
 
     Nothing was published when the result's status is STOPPED (a budget or batch rule broke), NOTHING (all inputs were
-    known) or when an error is raised. `lineage`, `alerts` and `metrics` are targets as for `tapehouse run`.
+    known) or when an error is raised. `lineage`, `alerts` and `metrics` are targets as for `tapehouse run`,
+    `engine` is `embedded` or `spark`, and `master` is Spark's.
     """
     from tapehouse.lake.landing import Landing
     from tapehouse.runs.inputs import expand
@@ -82,7 +85,8 @@ def run(
     def work() -> RunResult:
         from tapehouse.runs.run import run as run_
 
-        return run_(terms, paths, lake=home, references=tables, progress=progress, landing=landing)
+        with open_engine(engine, master) as opened:
+            return run_(terms, paths, lake=home, references=tables, progress=progress, landing=landing, engine=opened)
 
     try:
         return _told(terms, home, lineage, alerts, metrics, work)
@@ -133,6 +137,8 @@ def backfill(
     alerts: Iterable[str] = (),
     metrics: str | Path | None = None,
     progress: Progress | None = None,
+    engine: str = "embedded",
+    master: str | None = None,
 ) -> RunResult:
     """Judge landed batches again from their raw bytes, and replace what the lake held of them.
 
@@ -144,16 +150,18 @@ def backfill(
     tables = reference_paths(terms, references)
 
     def work() -> RunResult:
-        return backfill_(
-            terms,
-            lake=home,
-            references=tables,
-            batches=batches,
-            since=since,
-            until=until,
-            dry_run=dry_run,
-            progress=progress,
-        )
+        with open_engine(engine, master) as opened:
+            return backfill_(
+                terms,
+                lake=home,
+                references=tables,
+                batches=batches,
+                since=since,
+                until=until,
+                dry_run=dry_run,
+                progress=progress,
+                engine=opened,
+            )
 
     return work() if dry_run else _told(terms, home, lineage, alerts, metrics, work)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from tapehouse.errors import UsageError
 if TYPE_CHECKING:
     from tapehouse.contracts.model import Contract
     from tapehouse.lake.home import Lake
+    from tapehouse.runs.engine import Engine
 
     ContractLike = Contract | str | Path
     LakeLike = Lake | str | Path
@@ -29,6 +31,29 @@ def open_lake(lake: LakeLike, *, create: bool = False, read_only: bool = False) 
     from tapehouse.lake.home import Lake
 
     return Lake.open(lake, create=create, read_only=read_only) if isinstance(lake, str | Path) else lake
+
+
+ENGINES = ("embedded", "spark")
+
+
+@contextmanager
+def open_engine(name: str, master: str | None = None) -> Iterator[Engine]:
+    """The engine of that name, for one run; `master` is Spark's. Raises UsageError for names that make no sense."""
+    if name not in ENGINES:
+        raise UsageError(f"no engine {name!r}", fix=f"one of: {', '.join(ENGINES)}")
+    if name == "embedded":
+        if master is not None:
+            raise UsageError("a master is given, and the engine is embedded", fix="choose the engine spark")
+        from tapehouse.runs.engine import Embedded
+
+        yield Embedded()
+        return
+    from tapehouse.engines.spark.session import spark_session
+    from tapehouse.engines.spark.tasks import SparkTasks
+    from tapehouse.runs.distributed.engine import Distributed
+
+    with spark_session(master) as spark:
+        yield Distributed(SparkTasks(spark))
 
 
 def reference_paths(contract: Contract, references: ReferencesLike) -> dict[str, Path]:

@@ -53,6 +53,19 @@ MetricsFile = Annotated[
         "--metrics", metavar="FILE", help="Write the run's numbers to FILE (.prom, .txt or .json).", show_default=False
     ),
 ]
+EngineName = Annotated[
+    str,
+    typer.Option("--engine", metavar="ENGINE", help="Who does the work: embedded (this process) or spark."),
+]
+Master = Annotated[
+    str | None,
+    typer.Option(
+        "--master",
+        metavar="URL",
+        help="Spark's master, such as local[4] or spark://HOST:7077; by default local, on all processors.",
+        show_default=False,
+    ),
+]
 ContractName = Annotated[
     str,
     typer.Option(

@@ -11,10 +11,12 @@ from tapehouse.cli.options import (
     LAKE,
     Alerts,
     ContractFile,
+    EngineName,
     Inputs,
     Json,
     LakeFolder,
     Lineage,
+    Master,
     MetricsFile,
     Quiet,
     References,
@@ -32,6 +34,8 @@ def run(
     lineage: Lineage = None,
     alert: Alerts = None,
     metrics: MetricsFile = None,
+    engine: EngineName = "embedded",
+    master: Master = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -45,6 +49,7 @@ def run(
       tapehouse run trades.yaml landing/*.csv --lake lake
       tapehouse run trades.yaml landing --reference ref.csv --json
       tapehouse run trades.yaml landing --lineage http://marquez:5000 --alert log: --metrics run.prom
+      tapehouse run trades.yaml landing --engine spark --master 'local[2]'
     """
     from tapehouse import api
     from tapehouse.cli.parse import references
@@ -60,6 +65,8 @@ def run(
             alerts=alert or (),
             metrics=metrics,
             progress=shown,
+            engine=engine,
+            master=master,
         )
     finish(result, as_json=as_json, quiet=quiet)
 
@@ -85,6 +92,8 @@ def backfill(
     lineage: Lineage = None,
     alert: Alerts = None,
     metrics: MetricsFile = None,
+    engine: EngineName = "embedded",
+    master: Master = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -115,6 +124,8 @@ def backfill(
             alerts=alert or (),
             metrics=metrics,
             progress=shown,
+            engine=engine,
+            master=master,
         )
     finish(result, as_json=as_json, quiet=quiet)
 

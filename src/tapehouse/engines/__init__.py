@@ -1,1 +1,4 @@
-"""Who calls the kernel: `embedded` with threads on one machine; a distributed engine calls the same kernel."""
+"""Who calls the kernel: `embedded` with threads on one machine, `spark` by tasks on many; both call the same kernel.
+
+`tasks` says what a distributed engine offers; what a run does with it is for `runs.distributed` to say.
+"""

@@ -89,18 +89,19 @@ def judge_batches(
     sources: Iterable[tuple[int, BatchSource]],
     consume: Consume,
     only: Selection | None = None,
+    threads: int = THREADS,
 ) -> Iterator[tuple[int, int]]:
-    """Judge every slice of every batch and hand it to `consume` (called from worker threads, once per slice).
+    """Judge every slice of every batch and hand it to `consume` (called from `threads` workers, once per slice).
 
     Yields (records, bytes) as slices finish, for progress. Slices of a contract whose rules look back are judged one
     after another within a batch; otherwise several at a time. `only` selects record numbers by batch digest.
     """
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="judge") as pool:
+    with ThreadPoolExecutor(threads, thread_name_prefix="judge") as pool:
         pending: deque[Future[tuple[int, int]]] = deque()
         for ordinal, source in sources:
             task = _Task(contract, judge, ordinal, source, consume, only)
             for part in _slices(contract, judge, source):
-                while pending and (judge.scope != Scope.ROW or len(pending) > THREADS):
+                while pending and (judge.scope != Scope.ROW or len(pending) > threads):
                     yield pending.popleft().result()
                 pending.append(pool.submit(task, part))
         while pending:

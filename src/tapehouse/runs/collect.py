@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from tapehouse.contracts.model import Contract
-from tapehouse.engines.embedded import BatchTotals, JudgedSlice, Selection, judge_batches
+from tapehouse.engines.embedded import THREADS, BatchTotals, JudgedSlice, Selection, judge_batches
 from tapehouse.feeds.base import BatchSource
 from tapehouse.kernel.dedupe import key_hashes
 from tapehouse.kernel.order import compact, compactable, split
@@ -26,7 +26,11 @@ from tapehouse.runs.stage import Piece, Stage
 
 @dataclass(slots=True)
 class Collected:
-    """All that the reading half found out: batches by ordinal, rows staged, rejected rows, totals."""
+    """All that the reading half found out: batches by ordinal, rows staged, rejected rows, totals.
+
+    `remember` has the numbers of rejected records kept. Keys are hashed as they lie in memory, which only this process
+    can compare, unless `hash_keys` says otherwise.
+    """
 
     stage: Stage
     quarantine: QuarantineStage
@@ -36,6 +40,7 @@ class Collected:
     codes: dict[int, dict[str, int]] = field(default_factory=dict)
     rejected: dict[int, list[npt.NDArray[np.int64]]] = field(default_factory=dict)
     remember: bool = False
+    hash_keys: bool = True
     compacted: tuple[str, ...] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -54,7 +59,7 @@ class Collected:
                 codes[one.code] = codes.get(one.code, 0) + 1
         kept = compact(refined.kept, self._compactable(contract, refined.kept))
         for partition, rows, bad in split(contract, kept, refined.bad):
-            hashes = key_hashes(rows, contract.key) if contract.key is not None else None
+            hashes = key_hashes(rows, contract.key) if self.hash_keys and contract.key is not None else None
             self.stage.add(Piece(partition, judged.batch, int(rows["_row"][0]), rows.height, rows, bad, hashes))
         with self._lock:
             if self.remember:
@@ -98,15 +103,24 @@ def collect(
     """Judge every batch once, however often its content is given."""
     out = Collected(Stage(folder / "rows"), QuarantineStage(folder / "quarantine"), remember=only is not None)
     progress.stage("read")
-    numbered = _number(sources, out.sources)
-    for records, size in judge_batches(
-        contract, judge, numbered, lambda judged: out.take(contract, judge, judged), only
-    ):
+    for records, size in take_batches(out, contract, judge, number(sources, out.sources), only):
         progress.advance(records, size)
-    out.explain(contract, judge, out.unexplained.take())
     for ordinal in range(len(out.sources)):
         out.totals.setdefault(ordinal, BatchTotals())
     return out
+
+
+def take_batches(
+    out: Collected,
+    contract: Contract,
+    judge: Judge,
+    numbered: Iterable[tuple[int, BatchSource]],
+    only: Selection | None,
+    threads: int = THREADS,
+) -> Iterator[tuple[int, int]]:
+    """Judge numbered batches into `out`; yields (records, bytes) as slices finish."""
+    yield from judge_batches(contract, judge, numbered, lambda judged: out.take(contract, judge, judged), only, threads)
+    out.explain(contract, judge, out.unexplained.take())
 
 
 def leaving_rows(collected: Collected, only: Selection, duplicates: Duplicates | None) -> dict[str, pl.DataFrame]:
@@ -130,7 +144,8 @@ def leaving_rows(collected: Collected, only: Selection, duplicates: Duplicates |
     }
 
 
-def _number(given: Iterable[BatchSource], sources: list[BatchSource]) -> Iterator[tuple[int, BatchSource]]:
+def number(given: Iterable[BatchSource], sources: list[BatchSource]) -> Iterator[tuple[int, BatchSource]]:
+    """Batches of different content with their ordinals, as they come; `sources` is given each."""
     seen = set[str]()
     for source in given:
         if source.digest not in seen:

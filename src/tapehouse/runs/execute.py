@@ -14,7 +14,7 @@ from tapehouse.contracts.model import Contract
 from tapehouse.engines.embedded import Selection, salts_of
 from tapehouse.errors import ProofError
 from tapehouse.feeds.base import BatchSource
-from tapehouse.kernel.fingerprint import Tally, tally_by_batch
+from tapehouse.kernel.fingerprint import Tally
 from tapehouse.kernel.profile import Profile, add_counts
 from tapehouse.kernel.verdict import Judge
 from tapehouse.lake.files import stage_rows
@@ -25,18 +25,19 @@ from tapehouse.reference import References
 from tapehouse.runs.batches import known_digests
 from tapehouse.runs.budgets import by_severity, exceeded
 from tapehouse.runs.checks import BatchChecks, check_batches
-from tapehouse.runs.collect import Collected, collect, leaving_rows
+from tapehouse.runs.collect import Collected, leaving_rows
 from tapehouse.runs.context import Clock, Progress, new_run_id
 from tapehouse.runs.contracts import keep_contract
+from tapehouse.runs.engine import Engine, digests_of
 from tapehouse.runs.fit import check_fit
-from tapehouse.runs.keys import Duplicates, find_duplicates
+from tapehouse.runs.keys import Duplicates
 from tapehouse.runs.proof import Proof
 from tapehouse.runs.publication import QuarantineWritten, Settled, publish_run, record_stopped, write_quarantine
 from tapehouse.runs.published import PublishedRows
 from tapehouse.runs.records import mark_rows
 from tapehouse.runs.result import BatchResult, RunResult, Status
 from tapehouse.runs.tables import MARKS
-from tapehouse.runs.write import WriteJob, Written, write_partitions
+from tapehouse.runs.write import WriteJob, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class _Run:
 
     contract: Contract
     lake: Lake
+    engine: Engine
     intake: Intake
     references: Mapping[str, str]
     progress: Progress
@@ -74,17 +76,22 @@ class _Run:
 
 
 def execute(
-    contract: Contract, lake: Lake, intake: Intake, references: Mapping[str, Path], progress: Progress
+    contract: Contract,
+    lake: Lake,
+    intake: Intake,
+    references: Mapping[str, Path],
+    progress: Progress,
+    engine: Engine,
 ) -> RunResult:
     """Judge, settle, prove, publish. The lake is unchanged unless the result says PUBLISHED."""
     clock = Clock()
     loaded = References.load(contract, references, base=Path(contract.source).parent)
     judge = Judge(contract, loaded)
     check_fit(lake, contract)
-    this = _Run(contract, lake, intake, loaded.versions(), progress, new_run_id(clock.started), clock)
+    this = _Run(contract, lake, engine, intake, loaded.versions(), progress, new_run_id(clock.started), clock)
     with lake.staging(this.run_id) as folder, ThreadPoolExecutor(1, thread_name_prefix="keep") as aside:
         kept = aside.submit(keep_contract, lake, contract)  # waits for the disk, not for a processor
-        collected = collect(contract, judge, intake.sources, folder, progress, intake.only)
+        collected = engine.collect(contract, judge, intake.sources, folder, progress, intake.only)
         kept.result()
         with lake.lock(waiting=lambda: progress.stage("wait")):
             recover(lake)
@@ -114,6 +121,7 @@ def _nothing(this: _Run) -> RunResult:
         contract=this.contract.name,
         contract_version=this.contract.version,
         lake=this.lake.root,
+        engine=this.engine.name,
         proof=Proof(0, 0, Tally()),
         seconds=this.clock.seconds(),
         skipped=tuple(this.intake.skipped),
@@ -123,10 +131,9 @@ def _nothing(this: _Run) -> RunResult:
 
 def _settle(this: _Run, collected: Collected) -> RunResult:
     """Dedupe, check budgets, write, prove, publish. Holds the lake's lock."""
-    digests = [source.digest for source in collected.sources]
     published = PublishedRows(this.lake, this.contract, this.intake.replaced)
     this.progress.stage("dedupe")
-    duplicates = find_duplicates(this.contract, list(collected.stage), digests, _near(published, collected))
+    duplicates = this.engine.duplicates(this.contract, collected, lambda: _near(published, collected))
     checks = check_batches(this.lake, this.contract, collected, this.clock) if not this.intake.again else BatchChecks()
     stopped = _reasons_to_stop(this, collected, checks)
     if stopped:
@@ -138,10 +145,8 @@ def _settle(this: _Run, collected: Collected) -> RunResult:
     if this.intake.only is not None and not marks:
         return _result(this, collected, _withheld(this, collected), Status.NOTHING, checks, ())
     this.progress.stage("write")
-    job = _write_job(this, collected, digests)
-    written, quarantine = write_partitions(
-        job, collected.stage, duplicates, published, lambda: _quarantine(this, collected)
-    )
+    job = _write_job(this, collected)
+    written, quarantine = this.engine.write(job, collected, duplicates, published, lambda: _quarantine(this, collected))
     proofs = _proofs(collected, written)
     result = _result(this, collected, proofs, Status.PUBLISHED, checks, ())
     if not result.proof.closed:
@@ -204,7 +209,8 @@ def profile_of(collected: Collected) -> Profile:
     return out
 
 
-def _write_job(this: _Run, collected: Collected, digests: list[str]) -> WriteJob:
+def _write_job(this: _Run, collected: Collected) -> WriteJob:
+    digests = digests_of(collected.sources)
     ranks = np.argsort(np.argsort(np.array(digests, dtype=np.str_)))
     return WriteJob(
         warehouse=this.lake.warehouse,
@@ -236,12 +242,8 @@ def _proofs(collected: Collected, written: Written) -> dict[int, Proof]:
 
 
 def _withheld(this: _Run, collected: Collected) -> dict[int, Proof]:
-    """Proof of a run that stops before writing: its good rows are withheld, counted from the stage."""
-    good: dict[int, Tally] = {}
-    salts = salts_of(collected.sources)
-    for piece in collected.stage:
-        for batch, rows in tally_by_batch(piece.good(), this.contract.columns, salts).items():
-            good[batch] = good.get(batch, Tally()) + rows
+    """Proof of a run that stops before writing: its good rows are withheld."""
+    good = this.engine.good(this.contract, collected, salts_of(collected.sources))
     return {
         batch: Proof(
             totals.records,
@@ -291,7 +293,8 @@ def _result(
         batches=batches,
         skipped=tuple(this.intake.skipped),
         stopped_because=stopped,
-        notes=checks.warning,
+        engine=this.engine.name,
+        notes=(*this.engine.notes(this.contract), *checks.warning),
         references=this.references,
         lateness_ns=profile_of(collected).lateness_quantiles(),
     )

@@ -30,6 +30,14 @@ class Duplicates:
     positions: Mapping[int, Positions]
 
 
+_NO_POSITIONS: Positions = np.empty(0, np.int64)
+
+
+def lost_of(piece: Piece, duplicates: Duplicates | None) -> Positions:
+    """Positions of the piece's rows that are dropped."""
+    return _NO_POSITIONS if duplicates is None else duplicates.positions.get(id(piece), _NO_POSITIONS)
+
+
 def find_duplicates(
     contract: Contract, pieces: Sequence[Piece], digests: Sequence[str], published: pl.DataFrame | None
 ) -> Duplicates | None:

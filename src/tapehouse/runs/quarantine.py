@@ -171,6 +171,18 @@ class QuarantineStage:
         self._files.append(path)
         self._held, self._bytes = [], 0
 
+    def to_files(self) -> list[Path]:
+        """All rows in files, for another process."""
+        with self._lock:
+            if self._held:
+                self._flush()
+            return list(self._files)
+
+    def add_files(self, paths: Sequence[Path]) -> None:
+        """Keep the rows of another process's files, where they are."""
+        with self._lock:
+            self._files.extend(paths)
+
     def frames(self) -> list[pl.DataFrame]:
         """All rows, in bounded frames (a frame read from a file is mapped, not loaded)."""
         frames = [pl.read_ipc(path) for path in self._files]

@@ -44,7 +44,7 @@ def run_row(contract: Contract, result: RunResult, started: dt.datetime, finishe
         "contract": contract.name,
         "contract_version": contract.version,
         "contract_digest": contract.digest,
-        "engine": "embedded",
+        "engine": result.engine,
         "tapehouse_version": tapehouse.__version__,
         "started_at": started,
         "finished_at": finished,

@@ -18,6 +18,7 @@ from tapehouse.lake.read import scan
 from tapehouse.runs.accounts import BatchAccount, accounts
 from tapehouse.runs.batches import batches_of
 from tapehouse.runs.context import Progress, Silence
+from tapehouse.runs.engine import Embedded, Engine
 from tapehouse.runs.execute import Intake, execute
 from tapehouse.runs.quarantined import list_quarantine, quarantined, select
 from tapehouse.runs.result import RunResult
@@ -49,7 +50,8 @@ def replay(
         only = _selection(quarantined(lake, contract.name), rules, batches)
         known = {account.digest: account for account in accounts(lake, contract.name)}
         sources = [_source(lake, known[digest]) for digest in only]
-        return execute(contract, lake, Intake("replay", sources, only=only, dry_run=dry_run), references or {}, watch)
+        intake = Intake("replay", sources, only=only, dry_run=dry_run)
+        return execute(contract, lake, intake, references or {}, watch, Embedded())
 
 
 def _selection(rows: pl.LazyFrame, rules: Sequence[str], batches: Sequence[str]) -> Selection:
@@ -75,6 +77,7 @@ def backfill(
     until: dt.datetime | None = None,
     dry_run: bool = False,
     progress: Progress | None = None,
+    engine: Engine | None = None,
 ) -> RunResult:
     """Judge whole landed batches again under `contract` and replace what they gave before, in one run.
 
@@ -99,7 +102,7 @@ def backfill(
             replaced=frozenset(account.digest for account in chosen),
             dry_run=dry_run,
         )
-        return execute(contract, lake, intake, references or {}, watch)
+        return execute(contract, lake, intake, references or {}, watch, engine or Embedded())
 
 
 def _check_known(lake: Lake, contract: Contract, rules: Sequence[str], batches: Sequence[str]) -> None:

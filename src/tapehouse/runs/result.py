@@ -63,6 +63,7 @@ class RunResult:
     references: Mapping[str, str] = field(default_factory=dict)
     lateness_ns: Mapping[float, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    engine: str = "embedded"
 
     @property
     def rows_in(self) -> int:
@@ -82,6 +83,7 @@ class RunResult:
             "status": self.status.value,
             "contract": self.contract,
             "contract_version": self.contract_version,
+            "engine": self.engine,
             "lake": str(self.lake),
             "rows_in": self.rows_in,
             **self.proof.counts,

@@ -11,6 +11,7 @@ from tapehouse.lake.home import Lake
 from tapehouse.lake.landing import Landing
 from tapehouse.runs.batches import known_digests
 from tapehouse.runs.context import Progress, Silence
+from tapehouse.runs.engine import Embedded, Engine
 from tapehouse.runs.execute import Intake, execute
 from tapehouse.runs.inputs import expand
 from tapehouse.runs.result import RunResult
@@ -24,6 +25,7 @@ def run(
     references: Mapping[str, Path] | None = None,
     progress: Progress | None = None,
     landing: Landing | None = None,
+    engine: Engine | None = None,
 ) -> RunResult:
     """Take `inputs` into the lake under `contract`; see `RunResult` for what comes back.
 
@@ -41,7 +43,7 @@ def run(
     try:
         sources = _unpublished(lake, contract, arriving, skipped)
         intake = Intake("run", sources, skipped=skipped, before_publication=arriving.settle)
-        return execute(contract, lake, intake, references or {}, watch)
+        return execute(contract, lake, intake, references or {}, watch, engine or Embedded())
     finally:
         arriving.abandon()
 

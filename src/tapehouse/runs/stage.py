@@ -67,6 +67,10 @@ class Stage:
             self._folder.mkdir(parents=True, exist_ok=True)
             frame.write_ipc(self._folder / name)
             piece.held = self._folder / name
+        self.put(piece)
+
+    def put(self, piece: Piece) -> None:
+        """Keep a piece whose rows lie elsewhere."""
         with self._lock:
             self._pieces.setdefault(piece.partition, []).append(piece)
 

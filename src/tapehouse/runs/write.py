@@ -21,7 +21,7 @@ from tapehouse.kernel.pieces import Pieces
 from tapehouse.lake import disk
 from tapehouse.lake.files import write
 from tapehouse.lake.spec import Staged, TableSpec, new_data_file
-from tapehouse.runs.keys import Duplicates
+from tapehouse.runs.keys import Duplicates, lost_of
 from tapehouse.runs.published import Before, PublishedRows
 from tapehouse.runs.stage import Piece, Stage
 from tapehouse.runs.tables import curated_spec, derived_spec
@@ -63,11 +63,10 @@ class NewRows:
     @classmethod
     def of(cls, pieces: Sequence[Piece], duplicates: Duplicates | None) -> NewRows:
         """Rows of a partition's pieces in that order."""
-        lost = {} if duplicates is None else duplicates.positions
         return cls(
             [piece.frame() for piece in pieces],
             [piece.bad for piece in pieces],
-            [lost.get(id(piece), _NONE) for piece in pieces],
+            [lost_of(piece, duplicates) for piece in pieces],
         )
 
 

@@ -1,0 +1,93 @@
+"""The Spark session of a run: the caller's, where there is one, or one made for it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tapehouse.engines.spark.java import java_home
+from tapehouse.errors import RunError, UsageError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_LOOPBACK = ("local", "spark://127.0.0.1", "spark://localhost")
+_LOG = """rootLogger.level = error
+rootLogger.appenderRef.stderr.ref = stderr
+appender.stderr.type = Console
+appender.stderr.name = stderr
+appender.stderr.target = SYSTEM_ERR
+appender.stderr.layout.type = PatternLayout
+appender.stderr.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
+"""
+
+
+def default_master() -> str:
+    """`local[N]` with a task slot per processor that this process may use."""
+    return f"local[{len(os.sched_getaffinity(0))}]"
+
+
+@contextmanager
+def spark_session(master: str | None = None, settings: Mapping[str, str] | None = None) -> Iterator[SparkSession]:
+    """The session that is active in this process; where there is none, one on `master`, stopped at the end.
+
+    `settings` are Spark properties that go before ours. Raises RunError when pyspark or Java is missing or Spark does
+    not start, UsageError when the active session runs on another master than the one asked for.
+    """
+    try:
+        from pyspark.sql import SparkSession
+    except ImportError as error:
+        raise RunError("pyspark is not installed", fix="pip install 'tapehouse[spark]'") from error
+    active = SparkSession.getActiveSession()
+    if active is not None:
+        running = active.sparkContext.master
+        if master not in (None, running):
+            raise UsageError(f"this process has a Spark session on {running} already", fix="leave out the master")
+        yield active
+        return
+    with tempfile.TemporaryDirectory(prefix="tapehouse-spark-") as folder:
+        made = _start(SparkSession, master or default_master(), settings or {}, Path(folder))
+        try:
+            yield made
+        finally:
+            made.stop()
+
+
+def _start(maker: type[SparkSession], master: str, settings: Mapping[str, str], folder: Path) -> SparkSession:
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ["JAVA_HOME"] = str(java_home(folder / "java"))
+    (folder / "log4j2.properties").write_text(_LOG, encoding="utf-8")
+    builder = maker.builder.master(master).appName("tapehouse")
+    for name, value in {**_settings(master, folder), **settings}.items():
+        builder = builder.config(name, value)
+    try:
+        return builder.getOrCreate()
+    except Exception as error:
+        raise RunError(
+            f"Spark did not start on {master}: {str(error).strip().splitlines()[0]}",
+            fix="see what Spark printed above; `--master local[2]` needs no cluster",
+        ) from error
+
+
+def _settings(master: str, folder: Path) -> dict[str, str]:
+    """What a run wants of a session of its own."""
+    settings = {
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.log.level": "ERROR",
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={(folder / 'log4j2.properties').as_uri()}",
+        # A slot is a processor: the libraries in a task must not take the others'.
+        "spark.executorEnv.POLARS_MAX_THREADS": "1",
+        "spark.executorEnv.OMP_NUM_THREADS": "1",
+        "spark.local.dir": str(folder / "local"),
+    }
+    if master.startswith(_LOOPBACK):
+        settings |= {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
+    if master.startswith("local["):
+        settings |= {"spark.driver.memory": "2g"}
+    return settings

@@ -1,0 +1,126 @@
+"""Who does the heavy steps of a run, and the one that does them in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from tapehouse.contracts.model import Contract
+from tapehouse.engines.embedded import Selection
+from tapehouse.feeds.base import BatchSource
+from tapehouse.kernel.fingerprint import Tally, tally_by_batch
+from tapehouse.kernel.verdict import Judge
+from tapehouse.runs.collect import Collected, collect
+from tapehouse.runs.context import Progress
+from tapehouse.runs.keys import Duplicates, find_duplicates
+from tapehouse.runs.published import PublishedRows
+from tapehouse.runs.write import WriteJob, Written, write_partitions
+
+T = TypeVar("T")
+
+
+class Engine(Protocol):
+    """Reads, compares keys and writes for one run at a time, in the order of the methods. The run decides between them,
+    proves what comes back and publishes it.
+    """
+
+    @property
+    def name(self) -> str:
+        """As table `runs` has it."""
+        ...
+
+    def notes(self, contract: Contract) -> tuple[str, ...]:
+        """What the reader of a run's result should know of how it was done."""
+        ...
+
+    def collect(
+        self,
+        contract: Contract,
+        judge: Judge,
+        sources: Iterable[BatchSource],
+        folder: Path,
+        progress: Progress,
+        only: Selection | None,
+    ) -> Collected:
+        """Judge every batch once, however often its content is given. `folder` takes what memory does not hold."""
+        ...
+
+    def duplicates(
+        self, contract: Contract, collected: Collected, near: Callable[[], pl.DataFrame | None]
+    ) -> Duplicates | None:
+        """Rows that repeat a key; None where there is none or where they are found while writing. `near` reads the rows
+        of the lake that could be copies.
+        """
+        ...
+
+    def good(self, contract: Contract, collected: Collected, salts: npt.NDArray[np.uint64]) -> Mapping[int, Tally]:
+        """The rows that would be written, by ordinal of the batch; for a run that ends here."""
+        ...
+
+    def write(
+        self,
+        job: WriteJob,
+        collected: Collected,
+        duplicates: Duplicates | None,
+        published: PublishedRows,
+        beside: Callable[[], T],
+    ) -> tuple[Written, T]:
+        """Write every partition. `beside` is other work, done meanwhile."""
+        ...
+
+
+class Embedded:
+    """Threads of this process; see `engines.embedded`."""
+
+    name = "embedded"
+
+    def notes(self, contract: Contract) -> tuple[str, ...]:
+        """Nothing to tell."""
+        return ()
+
+    def collect(
+        self,
+        contract: Contract,
+        judge: Judge,
+        sources: Iterable[BatchSource],
+        folder: Path,
+        progress: Progress,
+        only: Selection | None,
+    ) -> Collected:
+        """Several slices at a time."""
+        return collect(contract, judge, sources, folder, progress, only)
+
+    def duplicates(
+        self, contract: Contract, collected: Collected, near: Callable[[], pl.DataFrame | None]
+    ) -> Duplicates | None:
+        """Found among the hashes of all keys, which are in memory."""
+        return find_duplicates(contract, list(collected.stage), digests_of(collected.sources), near())
+
+    def good(self, contract: Contract, collected: Collected, salts: npt.NDArray[np.uint64]) -> Mapping[int, Tally]:
+        """Counted from the stage."""
+        found: dict[int, Tally] = {}
+        for piece in collected.stage:
+            for batch, rows in tally_by_batch(piece.good(), contract.columns, salts).items():
+                found[batch] = found.get(batch, Tally()) + rows
+        return found
+
+    def write(
+        self,
+        job: WriteJob,
+        collected: Collected,
+        duplicates: Duplicates | None,
+        published: PublishedRows,
+        beside: Callable[[], T],
+    ) -> tuple[Written, T]:
+        """A few partitions at a time."""
+        return write_partitions(job, collected.stage, duplicates, published, beside)
+
+
+def digests_of(sources: Sequence[BatchSource]) -> list[str]:
+    """Digest of each batch, by ordinal."""
+    return [source.digest for source in sources]
