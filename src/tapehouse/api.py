@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tapehouse.arguments import load_contract, open_engine, open_lake, reference_paths
+from tapehouse.certification import certify, read_certificate
 from tapehouse.tapes import generate, score
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "backfill",
+    "certify",
     "diff",
     "generate",
     "infer",
@@ -43,6 +45,7 @@ __all__ = [
     "open_lake",
     "quarantine",
     "query",
+    "read_certificate",
     "replay",
     "retain",
     "run",
