@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from tapehouse.api import (
         backfill,
+        certify,
         diff,
         generate,
         infer,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         list_runs,
         quarantine,
         query,
+        read_certificate,
         replay,
         retain,
         run,
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "tapehouse.api": (
         "backfill",
+        "certify",
         "diff",
         "generate",
         "infer",
@@ -60,6 +63,7 @@ _HOMES = {
         "list_runs",
         "quarantine",
         "query",
+        "read_certificate",
         "replay",
         "retain",
         "run",

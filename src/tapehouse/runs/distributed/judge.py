@@ -98,7 +98,7 @@ def received(parcels: Iterable[Parcel]) -> list[Piece]:
     out = []
     for parcel in parcels:
         head: PieceHead = parcel.head
-        frame = pl.read_ipc(parcel.body)
+        frame = pl.read_ipc(io.BytesIO(parcel.body))
         out.append(Piece(parcel.group, head.batch, head.first_row, frame.height, frame, head.bad))
     return out
 
