@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PYTHON UV EXTRAS
 
-EXTRAS ?= dev
+EXTRAS ?= dev spark
 VENV := .venv
 BIN := $(VENV)/bin
 LOCKED := uv.lock pyproject.toml scripts/bootstrap.sh hatch_build.py $(wildcard src/tapehouse/native/*.[ch])
@@ -30,15 +30,20 @@ $(VENV)/.ready-dev: $(LOCKED)
 
 env: $(VENV)/.ready-dev ## the environment with all development tools, in .venv
 
+$(VENV)-spark35/.ready: $(LOCKED)
+	@scripts/bootstrap.sh spark35
+	@touch $@
+
 demo: $(VENV)/.ready-run ## 200,000 generated trades with faults: contract to proven lake
 	@scripts/demo.sh
 
 test: $(VENV)/.ready-dev lint types ## lint, types and the fast tests
-	$(BIN)/pytest -m "not slow" -n $(JOBS) $(PYTEST_ARGS)
+	$(BIN)/pytest -m "not slow" -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
 
 # No tests found is a failure here (pytest's exit code 5): a slow suite that vanished must not pass.
-test-slow: $(VENV)/.ready-dev ## crash matrices and long differential runs only
-	$(BIN)/pytest -m slow -n $(JOBS) --timeout 1800 $(PYTEST_ARGS)
+test-slow: $(VENV)/.ready-dev $(VENV)-spark35/.ready ## crash matrices, long differential runs, the older line of Spark
+	$(BIN)/pytest -m slow -n $(JOBS) --dist loadgroup --timeout 1800 $(PYTEST_ARGS)
+	$(VENV)-spark35/bin/pytest tests/spark --timeout 1800 $(PYTEST_ARGS)
 
 test-all: test test-slow ## everything
 
@@ -64,5 +69,5 @@ clean: ## remove the demo, caches and build output (keeps .venv)
 	rm -rf demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -not -path './.venv/*' -not -path './.uv/*' -prune -exec rm -rf {} +
 
-clean-env: ## remove .venv and .uv
-	rm -rf $(VENV) .uv
+clean-env: ## remove .venv, .venv-spark35 and .uv
+	rm -rf $(VENV) $(VENV)-spark35 .uv

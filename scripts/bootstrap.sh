@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Prepares .venv from uv.lock with nothing but Python 3.11+ on the machine.
 #   scripts/bootstrap.sh run    what the job needs
-#   scripts/bootstrap.sh dev    that, and the tools to test and change it
+#   scripts/bootstrap.sh dev    that, Spark, and the tools to test and change it
+#   scripts/bootstrap.sh spark35  the same with the older line of Spark, in .venv-spark35
 #   scripts/bootstrap.sh check  only finds Python and says which
 # uv lives in its own .uv/: `uv sync` removes from .venv whatever is not in the lock, itself included.
-# Variables: PYTHON (an interpreter to use), UV (a uv to use instead of fetching one), EXTRAS (for `dev`, default "dev"),
+# Variables: PYTHON (an interpreter to use), UV (a uv to use instead of fetching one), EXTRAS (for `dev`, default
+# "dev spark"),
 # CC (a C compiler to use), TAPEHOUSE_NATIVE=off (compile nothing).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -58,29 +60,30 @@ find_uv() {
 }
 
 sync_venv() {
-  local extra args=(sync --frozen --quiet --compile-bytecode)
+  local extra extras=${EXTRAS:-dev spark} venv=.venv args=(sync --frozen --quiet --compile-bytecode)
+  if [ "$1" = spark35 ]; then venv=.venv-spark35 extras="dev spark35"; fi
   # Keep a working interpreter: a different one would rebuild the environment from nothing.
-  if [ -x .venv/bin/python ] && new_enough .venv/bin/python; then args+=(--python .venv/bin/python)
+  if [ -x $venv/bin/python ] && new_enough $venv/bin/python; then args+=(--python $venv/bin/python)
   else args+=(--python "$(command -v "$PYTHON")"); fi
   if [ "$1" = run ]; then args+=(--inexact)   # must not take the tools out of an environment that has them
-  else for extra in ${EXTRAS:-dev}; do args+=(--extra "$extra"); done; fi
+  else for extra in $extras; do args+=(--extra "$extra"); done; fi
   # uv would take the package from its cache, and not compile, as long as the C sources are as they were.
   [ -e "$LIBRARY" ] || args+=(--reinstall-package tapehouse)
-  say "installing into .venv from uv.lock ($1)"
+  say "installing into $venv from uv.lock ($1)"
   if [ "${TAPEHOUSE_NATIVE:-}" != off ] && [ -z "${CC:-}" ] && ! command -v cc gcc clang >/dev/null 2>&1; then
     say "no C compiler found: one is fetched for the build (ziglang, 100 MB; TAPEHOUSE_NATIVE=off does without)"
   fi
-  env -u VIRTUAL_ENV UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=.venv "$UV" "${args[@]}" ||
+  env -u VIRTUAL_ENV UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=$venv "$UV" "${args[@]}" ||
     die "the environment could not be built from uv.lock (see above)" \
-      "fix: check the network; if .venv is damaged: make clean-env, then try again" \
+      "fix: check the network; if $venv is damaged: make clean-env, then try again" \
       "     if a C compiler could not be fetched: TAPEHOUSE_NATIVE=off does without, on a slower path"
   if [ -e "$LIBRARY.log" ]; then say "$(head -n 1 "$LIBRARY.log")"; fi   # uv keeps to itself what a build prints
-  .venv/bin/python -m compileall -q src || true   # only a faster start
+  $venv/bin/python -m compileall -q src || true   # only a faster start
 }
 
 find_python
 case "${1:-}" in
   check) say "$("$PYTHON" --version) ($(command -v "$PYTHON"))" ;;
-  run|dev) find_uv; sync_venv "$1" ;;
-  *) die "usage: scripts/bootstrap.sh run|dev|check" ;;
+  run|dev|spark35) find_uv; sync_venv "$1" ;;
+  *) die "usage: scripts/bootstrap.sh run|dev|spark35|check" ;;
 esac

@@ -189,4 +189,5 @@ class QuarantineStage:
         frames += [pl.concat(self._held)] if self._held else []
         if not self._dropped:
             return frames
-        return [frame.filter(~pl.col("_batch").is_in(list(self._dropped))) for frame in frames]
+        left = (frame.filter(~pl.col("_batch").is_in(list(self._dropped))) for frame in frames)
+        return [frame for frame in left if frame.height]

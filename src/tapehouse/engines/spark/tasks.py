@@ -6,7 +6,6 @@ and to shuffle, and nothing else.
 
 from __future__ import annotations
 
-import pickle
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ import polars as pl
 import pyarrow as pa
 
 import tapehouse
+from tapehouse.engines.pickling import dumps, loads
 from tapehouse.engines.tasks import Parcel, Watch, unwatched
 from tapehouse.errors import RunError, TapehouseError
 
@@ -117,7 +117,7 @@ class SparkTasks:
         shared, expected = self._share(work, ()), versions()
 
         def task(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-            attempt, function = _attempt(expected), pickle.loads(shared.value[0])  # noqa: S301 - our own bytes
+            attempt, function = _attempt(expected), loads(shared.value[0])
             for group, mine in groupby(_unpacked(rows), key=attrgetter("group")):
                 result = _done(partial(function, group, mine, attempt))
                 yield pa.RecordBatch.from_pylist([{"result": result}], _RESULT)
@@ -132,7 +132,7 @@ class SparkTasks:
 
     def _share(self, work: Any, items: Sequence[Any]) -> Broadcast[tuple[bytes, list[bytes]]]:
         """The function and the items on every machine, each pickled by itself: a task opens its own alone."""
-        return self._context.broadcast((pickle.dumps(work), [pickle.dumps(item) for item in items]))
+        return self._context.broadcast((dumps(work), [dumps(item) for item in items]))
 
     def _tasks(self, count: int) -> DataFrame:
         return self._spark.range(0, count, numPartitions=count)
@@ -221,20 +221,20 @@ def _numbers(rows: Iterable[pa.RecordBatch], expected: tuple[str, str, str]) -> 
 
 def _call(shared: tuple[bytes, list[bytes]], number: int, attempt: str) -> Callable[[], Any]:
     """What is to be done in the task of an item."""
-    function, item = pickle.loads(shared[0]), pickle.loads(shared[1][number])  # noqa: S301 - our own bytes
+    function, item = loads(shared[0]), loads(shared[1][number])
     return partial(function, item, attempt)
 
 
 def _done(work: Callable[[], Any]) -> bytes:
     """The result as bytes. An error of ours is a result: trying again would not change it."""
     try:
-        return pickle.dumps(work())
+        return dumps(work())
     except TapehouseError as error:
-        return pickle.dumps(error)
+        return dumps(error)
 
 
 def _opened(result: bytes) -> Any:
-    value = pickle.loads(bytes(result))  # noqa: S301 - from our own tasks
+    value = loads(bytes(result))
     if isinstance(value, TapehouseError):
         raise value
     return value
@@ -242,23 +242,23 @@ def _opened(result: bytes) -> Any:
 
 def _parcels(item: int, work: Callable[[], Iterator[Any]]) -> Iterator[pa.RecordBatch]:
     """The rows of one item: its parcels, then its result."""
-    result: bytes = pickle.dumps(None)
+    result: bytes = dumps(None)
     try:
         for one in work():
             if isinstance(one, Parcel):
-                row = {"item": item, "group": one.group, "head": pickle.dumps(one.head), "body": one.body}
+                row = {"item": item, "group": one.group, "head": dumps(one.head), "body": one.body}
                 yield pa.RecordBatch.from_pylist([row], _PARCEL)
             else:
-                result = pickle.dumps(one)
+                result = dumps(one)
     except TapehouseError as error:
-        result = pickle.dumps(error)
+        result = dumps(error)
     yield pa.RecordBatch.from_pylist([{"item": item, "result": result}], _PARCEL)
 
 
 def _unpacked(rows: Iterable[pa.RecordBatch]) -> Iterator[Parcel]:
     for batch in rows:
         for group, head, body in zip(*(batch.column(name) for name in ("group", "head", "body")), strict=True):
-            yield Parcel(group.as_py(), pickle.loads(head.as_py()), body.as_buffer())  # noqa: S301 - our own
+            yield Parcel(group.as_py(), loads(head.as_py()), body.as_buffer())
 
 
 def _cause(error: Exception) -> str:

@@ -103,7 +103,7 @@ class Distributed:
         ]
         batches.sort(key=lambda batch: -batch.source.size)
         shuffled = self._exchange(contract)[0] == "shuffled"
-        ranges = 0 if keys_are_local(contract) else _key_ranges(out.sources)
+        ranges = 0 if shuffled or contract.key is None else _key_ranges(out.sources)
         job = JudgeJob(contract, judge, folder, ranges)
         watch = _Advance(progress, [batch.source.size for batch in batches])
         if shuffled:
@@ -130,8 +130,8 @@ class Distributed:
     def duplicates(
         self, contract: Contract, collected: Collected, near: Callable[[], pl.DataFrame | None]
     ) -> Duplicates | None:
-        """Found by ranges of their keys' hashes; while writing, where no other partition can hold a copy."""
-        if contract.key is None or keys_are_local(contract):
+        """Found by ranges of their keys' hashes; of rows that are shuffled, while they are written."""
+        if contract.key is None or self._scattered is not None:
             return None
         pieces, digests = list(collected.stage), digests_of(collected.sources)
         return find_duplicates(self._tasks, contract, contract.key, self._hashed, pieces, digests, near())

@@ -1,0 +1,56 @@
+"""One Spark session for all tests of a process, and lakes of both engines over the same input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tapehouse.contracts.load import load
+from tapehouse.contracts.model import Contract
+from tapehouse.engines.spark.session import spark_session
+from tapehouse.engines.spark.tasks import SparkTasks
+from tapehouse.synthetic.trades import generate_trades
+from tapehouse.synthetic.truth import Generated
+
+from .support import CONTRACTS, Pair
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All in one process: a second session would only take the processors from the first."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("spark"))
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    with spark_session("local[2]") as made:
+        yield made
+
+
+@pytest.fixture
+def tasks(spark: SparkSession) -> SparkTasks:
+    return SparkTasks(spark)
+
+
+@pytest.fixture(scope="session")
+def trades() -> Contract:
+    return load(CONTRACTS / "consolidated-trades.yaml")
+
+
+@pytest.fixture(scope="session")
+def tape(tmp_path_factory: pytest.TempPathFactory) -> Generated:
+    """20 000 trades of one session in four files, twenty of every fault."""
+    return generate_trades(tmp_path_factory.mktemp("tape"), rows=20_000, seed=3, files=4, symbols=40)
+
+
+@pytest.fixture
+def pair(tmp_path: Path, tasks: SparkTasks) -> Pair:
+    """A lake of each engine."""
+    return Pair.make(tmp_path, tasks)
