@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
+JOBS = Path(__file__).with_name("worker_jobs.py")
+sys.path.append(str(JOBS.parent))
+jobs = import_module(JOBS.stem)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All in one process: a second session would only take the processors from the first."""
     for item in items:
@@ -31,6 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     with spark_session("local[2]") as made:
+        made.sparkContext.addPyFile(str(JOBS))
         yield made
 
 
