@@ -15,6 +15,7 @@ from tapehouse.engines.embedded import Selection
 from tapehouse.feeds.base import BatchSource
 from tapehouse.kernel.fingerprint import Tally, tally_by_batch
 from tapehouse.kernel.verdict import Judge
+from tapehouse.lake.home import Lake
 from tapehouse.runs.collect import Collected, collect
 from tapehouse.runs.context import Progress
 from tapehouse.runs.keys import Duplicates, find_duplicates
@@ -73,6 +74,10 @@ class Engine(Protocol):
         """Write every partition. `beside` is other work, done meanwhile."""
         ...
 
+    def clear(self, lake: Lake, run_id: str) -> None:
+        """Remove the files of attempts that did not count, once the run is published."""
+        ...
+
 
 class Embedded:
     """Threads of this process; see `engines.embedded`."""
@@ -119,6 +124,9 @@ class Embedded:
     ) -> tuple[Written, T]:
         """A few partitions at a time."""
         return write_partitions(job, collected.stage, duplicates, published, beside)
+
+    def clear(self, lake: Lake, run_id: str) -> None:
+        """Nothing is attempted twice here."""
 
 
 def digests_of(sources: Sequence[BatchSource]) -> list[str]:

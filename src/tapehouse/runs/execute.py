@@ -157,7 +157,9 @@ def _settle(this: _Run, collected: Collected) -> RunResult:
     this.progress.stage("publish")
     this.intake.before_publication()
     settled = Settled(result, written, quarantine, collected, this.clock, profile_of(collected), marks)
-    return publish_run(this.lake, this.contract, settled)
+    published_run = publish_run(this.lake, this.contract, settled)
+    this.engine.clear(this.lake, this.run_id)
+    return published_run
 
 
 def _quarantine(this: _Run, collected: Collected) -> QuarantineWritten | None:

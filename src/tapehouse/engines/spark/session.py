@@ -60,6 +60,8 @@ def spark_session(master: str | None = None, settings: Mapping[str, str] | None 
 
 def _start(maker: type[SparkSession], master: str, settings: Mapping[str, str], folder: Path) -> SparkSession:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    if master.startswith(_LOOPBACK):
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # of what a local cluster listens on, too
     os.environ["JAVA_HOME"] = str(java_home(folder / "java"))
     (folder / "log4j2.properties").write_text(_LOG, encoding="utf-8")
     builder = maker.builder.master(master).appName("tapehouse")

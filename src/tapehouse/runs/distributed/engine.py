@@ -25,6 +25,7 @@ from tapehouse.engines.tasks import Parcel, Scattered, Tasks
 from tapehouse.feeds.base import BatchSource
 from tapehouse.kernel.fingerprint import Tally, tally_by_batch
 from tapehouse.kernel.verdict import Judge
+from tapehouse.lake.home import Lake
 from tapehouse.runs.collect import Collected, number
 from tapehouse.runs.context import Progress
 from tapehouse.runs.distributed.judge import (
@@ -168,6 +169,10 @@ class Distributed:
         if dropped:
             out.dropped = pl.concat(dropped)
         return out, done
+
+    def clear(self, lake: Lake, run_id: str) -> None:
+        """What is written after this, by an attempt that Spark has yet to stop, is for `lake orphans` to find."""
+        lake.discard(run_id)
 
     def _written(
         self, job: WriteJob, collected: Collected, duplicates: Duplicates | None, published: PublishedRows
