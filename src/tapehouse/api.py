@@ -8,7 +8,7 @@ Every failure is a `TapehouseError` that says what to do; a run that breaks a bu
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,12 +68,14 @@ def run(
     progress: Progress | None = None,
     engine: str = "embedded",
     master: str | None = None,
+    origins: Mapping[Path, str] | None = None,
 ) -> RunResult:
     """Take inputs into the lake, which is made if absent. Batches that it holds already are skipped.
 
     Nothing was published when the result's status is STOPPED (a budget or batch rule broke), NOTHING (all inputs were
     known) or when an error is raised. `lineage`, `alerts` and `metrics` are targets as for `tapehouse run`,
-    `engine` is `embedded` or `spark`, and `master` is Spark's.
+    `engine` is `embedded` or `spark`, and `master` is Spark's. `origins` says of inputs that are copies where they are
+    from.
     """
     from tapehouse.lake.landing import Landing
     from tapehouse.runs.inputs import expand
@@ -83,7 +85,7 @@ def run(
     # Looked up before the lake is opened: a typing error must not leave an empty lake behind.
     paths = expand([inputs] if isinstance(inputs, str | Path) else inputs)
     home = open_lake(lake, create=True)
-    landing = Landing(home.raw, paths)  # copies and hashes while the engine is being imported
+    landing = Landing(home.raw, paths, origins)  # copies and hashes while the engine is being imported
 
     def work() -> RunResult:
         from tapehouse.runs.run import run as run_

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,11 +17,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pyspark
 import pytest
 
 from tapehouse.certificate.compare import compare_lakes
 from tapehouse.contracts.load import load
 from tapehouse.contracts.model import Contract
+from tapehouse.engines.spark.java import java_home
 from tapehouse.lake.home import Lake
 from tapehouse.runs.engine import Embedded
 from tapehouse.runs.result import Status
@@ -126,8 +129,8 @@ class Place:
 
 @pytest.fixture(scope="module")
 def tape(tmp_path_factory: pytest.TempPathFactory) -> Generated:
-    """Eight files, each a second or so of work."""
-    return generate_trades(tmp_path_factory.mktemp("tape"), rows=800_000, seed=11, files=8, symbols=100)
+    """Eight files, each a part of a second of work."""
+    return generate_trades(tmp_path_factory.mktemp("tape"), rows=400_000, seed=11, files=8, symbols=100)
 
 
 @pytest.fixture(params=["staged", "shuffled"])
@@ -205,12 +208,54 @@ def retried(attempt: Attempt) -> None:
     assert again or any(number for _, number in stages)
 
 
-def test_a_task_that_hangs_is_done_twice(place: Place) -> None:
+@pytest.fixture(scope="module")
+def two_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A master and two workers under two addresses: Spark never speculates on the host of the first attempt."""
+    home, folder = Path(pyspark.__file__).parent, tmp_path_factory.mktemp("cluster")
+    shared = {**os.environ, "SPARK_HOME": str(home), "JAVA_HOME": str(java_home(folder / "java"))}
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(kind: str, host: str, *more: str) -> Path:
+        log = folder / f"{kind}-{host}.log"
+        command = [home / "bin" / "spark-class", f"org.apache.spark.deploy.{kind}", "--host", host, *more]
+        environment = {
+            **shared,
+            "SPARK_LOCAL_IP": host,
+            "SPARK_WORKER_DIR": str(folder),
+            "PYSPARK_PYTHON": sys.executable,
+        }
+        with log.open("wb") as file:
+            started.append(subprocess.Popen(command, stdout=file, stderr=file, env=environment, cwd=folder))
+        return log
+
+    def told(log: Path, pattern: str) -> str:
+        until = time.monotonic() + SECONDS_MAX
+        while time.monotonic() < until:
+            if found := re.search(pattern, log.read_text()):
+                return found[1]
+            time.sleep(0.1)
+        raise AssertionError(log.read_text()[-2000:])
+
+    try:
+        log = start("master.Master", "127.0.0.1", "--port", "0", "--webui-port", "0")
+        url = told(log, r"(spark://127.0.0.1:\d+)")
+        for host in ("127.0.0.2", "127.0.0.3"):
+            log = start("worker.Worker", host, "--webui-port", "0", "--cores", "1", "--memory", "1g", url)
+            told(log, r"(Successfully registered)")
+        yield url
+    finally:
+        for process in reversed(started):
+            process.terminate()
+        for process in started:
+            process.wait(timeout=30)
+
+
+def test_a_task_that_hangs_is_done_twice(place: Place, two_hosts: str) -> None:
     """Speculation begins a second attempt beside the first; of both, one counts."""
     eager = {"spark_speculation": "true", "spark_speculation_multiplier": "1.01", "spark_speculation_quantile": "0.1"}
-    attempt = place.start(CLUSTER, **eager, spark_speculation_interval="100ms")
+    attempt = place.start(two_hosts, **eager, spark_speculation_interval="100ms", spark_executor_memory="512m")
     attempt.wait_for(place.staged)
-    victim = executors(attempt.process.pid)[0]
+    victim = executors(os.getpid())[0]
     workers = [process for process, _ in children(victim) if not list(children(process))]
     for process in workers:
         os.kill(process, signal.SIGSTOP)

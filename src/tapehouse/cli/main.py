@@ -14,6 +14,7 @@ from tapehouse.cli.certify import certificate, certify
 from tapehouse.cli.query import query
 from tapehouse.cli.run import backfill, run
 from tapehouse.cli.shell import DEBUG, Program, Shell
+from tapehouse.cli.size import size
 from tapehouse.cli.synthetic import generate, score
 from tapehouse.cli.verify import verify
 from tapehouse.cli.watch import watch
@@ -63,5 +64,6 @@ app.command()(query)
 app.command()(certify)
 app.command()(certificate)
 app.add_typer(lake.app, name="lake")
+app.command()(size)
 app.command()(generate)
 app.command()(score)

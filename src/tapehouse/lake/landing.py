@@ -8,9 +8,10 @@ copy under a temporary name as soon as it is hashed, has it synced meanwhile, an
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from tapehouse.lake import disk
@@ -18,10 +19,13 @@ from tapehouse.lake.raw import Landed, RawStore
 
 
 class Landing:
-    """Lands `paths` in order in the background, from construction on. Iterate once; then `settle` or `abandon`."""
+    """Lands `paths` in order in the background, from construction on. Iterate once; then `settle` or `abandon`.
+    `origins` says of paths that are copies where they are from.
+    """
 
-    def __init__(self, store: RawStore, paths: Sequence[Path]) -> None:
+    def __init__(self, store: RawStore, paths: Sequence[Path], origins: Mapping[Path, str] | None = None) -> None:
         self._store = store
+        self._origins = origins or {}
         self._copier = ThreadPoolExecutor(1, thread_name_prefix="land")
         self._syncer = ThreadPoolExecutor(1, thread_name_prefix="sync")
         self._known = frozenset(store.digests())
@@ -62,12 +66,13 @@ class Landing:
         self._syncer.shutdown(wait=False, cancel_futures=True)
 
     def _bring(self, source: Path) -> Landed:
+        origin = self._origins.get(source, str(source))
         held = self._store.held(source)
         if held is not None:
-            return held
+            return replace(held, origin=origin)
         copy, digest = self._store.copy(source)
         self._copies.append((copy, digest, self._syncer.submit(disk.sync_file, copy)))
-        return Landed(copy, digest, str(source), copy.stat().st_size)
+        return Landed(copy, digest, origin, copy.stat().st_size)
 
 
 def clear_leftovers(store: RawStore) -> int:

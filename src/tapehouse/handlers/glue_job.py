@@ -1,0 +1,16 @@
+"""The script of a Glue job; its job parameters are --contract, --input, --lake and --reference.
+
+Glue adds parameters of its own (--JOB_NAME, --TempDir, --job-language, ..), which are left to Glue. An exit code other
+than 0 makes the job run FAILED.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from tapehouse.handlers.spark_job import main
+
+if __name__ == "__main__":
+    code = main("glue_job", sys.argv[1:], ignore_others=True)
+    if code:
+        sys.exit(code)

@@ -1,0 +1,77 @@
+"""Files at any location that the cluster's own file system knows (s3, hdfs, file), brought to a local folder.
+
+Hadoop's client does the reading: on EMR and Glue it has the cluster's credentials, endpoints and encryption.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+
+from tapehouse.errors import FeedError, UsageError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+class Locations:
+    """Brings files to `folder`, each under its own name in a folder of its own, so that equal names do not meet.
+    `origins` says where each came from.
+    """
+
+    def __init__(self, spark: SparkSession, folder: Path) -> None:
+        self._spark = spark
+        self._folder = folder
+        self._brought = 0
+        self.origins: dict[Path, str] = {}
+
+    def bring(self, location: str) -> list[Path]:
+        """Local paths of the files at a path or pattern of a location; a folder stands for the files in it.
+
+        Plain paths are returned as they are. Raises FeedError where there is nothing.
+        """
+        if not urlparse(location).scheme:
+            return [Path(location)]
+        return [self._copy(system, status) for system, status in self._found(location)]
+
+    def bring_one(self, location: str) -> Path:
+        """The one file at a location."""
+        found = self.bring(location)
+        if len(found) != 1:
+            raise UsageError(f"{location} is {len(found)} files", fix="name one file")
+        return found[0]
+
+    def _found(self, location: str) -> list[tuple[Any, Any]]:
+        path = self._path(location)
+        system = path.getFileSystem(self._configuration())
+        statuses = list(system.globStatus(path) or [])
+        files = [one for status in statuses for one in (_inside(system, status) if status.isDirectory() else [status])]
+        if not files:
+            raise FeedError("there is no file", path=location, fix="check the location and the job's permissions")
+        return [(system, status) for status in files]
+
+    def _copy(self, system: Any, status: Any) -> Path:
+        self._brought += 1
+        target = self._folder / f"{self._brought:06d}" / str(status.getPath().getName())
+        target.parent.mkdir(parents=True)
+        # The raw local file system leaves no checksum file beside the copy.
+        system.copyToLocalFile(False, status.getPath(), self._path(target.as_uri()), True)
+        self.origins[target] = str(status.getPath())
+        return target
+
+    def _path(self, location: str) -> Any:
+        return self._jvm().org.apache.hadoop.fs.Path(location)
+
+    def _configuration(self) -> Any:
+        return self._spark.sparkContext._jsc.hadoopConfiguration()
+
+    def _jvm(self) -> Any:
+        return self._spark.sparkContext._jvm
+
+
+def _inside(system: Any, folder: Any) -> list[Any]:
+    """Files in a folder, by name; hidden ones and folders in it are left out."""
+    found = [one for one in system.listStatus(folder.getPath()) if not one.isDirectory()]
+    names = {one.getPath().getName(): one for one in found}
+    return [names[name] for name in sorted(names) if not name.startswith((".", "_"))]
