@@ -423,7 +423,7 @@ def test_a_partitioned_table(client: RestCatalog, bench: Bench) -> None:
     assert held is not None
     assert held.partition_by == ("identity", "symbol")
     assert sorted(file.partition.label for file in held.files()) == ["AAPL", "MSFT", "SPY"]
-    with pytest.raises(BadRequestError, match="partitioning"), table.update_spec() as update:
+    with pytest.raises(BadRequestError, match="partitioned"), table.update_spec() as update:
         update.add_identity("trade_id")
 
 
