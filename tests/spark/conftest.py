@@ -35,7 +35,7 @@ def spark() -> Iterator[SparkSession]:
     jar = iceberg_runtime()
     extensions = settings.spark("")["spark.sql.extensions"]
     iceberg = {} if jar is None else {"spark.jars": str(jar), "spark.sql.extensions": extensions}
-    with spark_session("local[2]", {"spark.sql.session.timeZone": "UTC", **iceberg}) as made:
+    with spark_session("local[2]", iceberg) as made:
         yield made
 
 

@@ -93,8 +93,8 @@ def rows_of(frame: DataFrame) -> pl.DataFrame:
     """What Spark reads, by way of Arrow: Rows of Python would lose the difference between zones and none."""
     from pyspark.sql.pandas.types import to_arrow_schema
 
-    schema = to_arrow_schema(frame.schema)
-    return pl.DataFrame(pa.Table.from_batches(frame._collect_as_arrow(), schema))
+    batches = frame._collect_as_arrow()
+    return pl.DataFrame(pa.Table.from_batches(batches) if batches else to_arrow_schema(frame.schema).empty_table())
 
 
 def unequal(tables: Iterable[TableComparison]) -> list[TableComparison]:

@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,9 +59,10 @@ def serve(
     token = _token(token_file)
     home = open_lake(lake, read_only=not writable)
     access = Access(token, writable=writable)
-    with CatalogueServer(home, host, port, access, failed=lambda error: note(f"failed: {error}")) as server:
+    server = CatalogueServer(home, host, port, access, failed=lambda error: note(f"failed: {error}"))
+    with server, _answering(server) as stopped:
         _tell(server, as_json=as_json)
-        _until_told(server)
+        stopped.wait()
 
 
 def _token(path: Path | None) -> str:
@@ -96,14 +99,14 @@ def _tell(server: CatalogueServer, *, as_json: bool) -> None:
     sys.stdout.flush()
 
 
-def _until_told(server: CatalogueServer) -> None:
-    """Answer until Ctrl-C or SIGTERM; a commit that is cut off has happened or has not."""
-    stop = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    answering = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
-    answering.start()
+@contextmanager
+def _answering(server: CatalogueServer) -> Iterator[threading.Event]:
+    """Answers in the background; the event comes with Ctrl-C or SIGTERM. A commit cut off then has happened or not."""
+    stopped = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
     try:
-        stop.wait()
+        yield stopped
     finally:
         server.shutdown()
         for number, handler in before.items():
