@@ -6,7 +6,7 @@ import http.client
 import json
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from pyiceberg.transforms import BucketTransform, IdentityTransform
 from pyiceberg.types import StringType
 
 from tapehouse.errors import LakeError, UsageError
+from tapehouse.lake import disk
 from tapehouse.lake.compact import compact
 from tapehouse.lake.expire import expire
 from tapehouse.lake.home import Lake
@@ -223,6 +224,34 @@ def test_old_metadata_goes_as_new_comes(client: RestCatalog, notes: Any, bench: 
         notes.append(rows(number))
     kept = list((bench.lake.warehouse / "desk" / "notes" / "metadata").glob("*.metadata.json"))
     assert len(kept) == 6
+
+
+def test_all_that_a_commit_names_is_on_disk_before_it_is_seen(
+    notes: Any, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Engines write their files as they like; none but the catalogue can make sure of them."""
+    synced, seen_then = set[Path](), set[str]()
+    sync = disk.sync_files
+
+    def watched(paths: Iterable[Path], *, root: Path) -> None:
+        synced.update(paths)
+        seen_then.add(metadata())
+        sync(paths, root=root)
+
+    def metadata() -> str:
+        table = bench.lake.table("desk", "notes")
+        assert table is not None
+        return str(table.ice.metadata_location)
+
+    before = metadata()
+    monkeypatch.setattr(disk, "sync_files", watched)
+    notes.append(rows(2, 3))
+    snapshot = notes.current_snapshot()
+    added = [one for one in snapshot.manifests(notes.io) if one.added_snapshot_id == snapshot.snapshot_id]
+    data = [entry.data_file.file_path for one in added for entry in one.fetch_manifest_entry(notes.io)]
+    assert len(data) == 1
+    assert synced == {Path(path) for path in (snapshot.manifest_list, *(one.manifest_path for one in added), *data)}
+    assert seen_then == {before}
 
 
 def test_a_commit_finishes_a_decided_run_first(client: RestCatalog, notes: Any, bench: Bench) -> None:

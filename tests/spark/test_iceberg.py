@@ -210,6 +210,8 @@ def test_a_table_of_sparks_own(own: Served) -> None:
     assert own.same("desk.notes").sort("id").equals(notes)
     own.sql("INSERT OVERWRITE lake.desk.notes SELECT * FROM lake.desk.notes WHERE id = 1")
     assert own.same("desk.notes")["id"].to_list() == [1]
+    metadata = own.lake.warehouse / "desk" / "notes" / "metadata"
+    assert len(list(metadata.glob("*.metadata.json"))) == 6, "Spark's client leaves old versions to the catalogue"
     own.sql(f"CREATE TABLE lake.desk.bars AS SELECT * FROM lake.{TRADES}.bars_1m")
     assert own.same("desk.bars").equals(own.same(f"{TRADES}.bars_1m"))
 

@@ -47,7 +47,8 @@ def tape(rows: int) -> pl.DataFrame:
         "flag": random.random(rows) < 0.5,
         "price": pl.Series(random.integers(-(10**17), 10**17, rows)).cast(pl.Decimal(18, 0)) / 1_000_000,
         "time": pl.Series(random.integers(-(10**15), 10**15, rows)).cast(pl.Datetime("us", "UTC")),
-        "day": pl.Series(random.integers(-700_000, 2_000_000, rows), dtype=pl.Int32).cast(pl.Date),
+        # None before 1582: Spark 3.5 refuses these in files that are not its own, by its default settings.
+        "day": pl.Series(random.integers(-140_000, 2_000_000, rows), dtype=pl.Int32).cast(pl.Date),
     }
     frame = pl.DataFrame(columns).with_columns(pl.col("price").cast(pl.Decimal(18, 6)))
     holes = pl.Series(random.random(rows) < 0.2)
