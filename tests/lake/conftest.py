@@ -1,4 +1,4 @@
-"""A lake in a temporary folder, writers in processes of their own, and a small disk."""
+"""A lake in a temporary folder, a server of it, writers in processes of their own, and a small disk."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pyiceberg.catalog.rest import RestCatalog
 
 from tapehouse.lake.home import Lake
+from tapehouse.lake.serve.server import CatalogueServer
 
-from .support import Bench
+from .serving import NOTES, rows, serving
+from .support import Bench, trades
 
 
 @pytest.fixture
@@ -22,6 +26,28 @@ def lake(tmp_path: Path) -> Lake:
 @pytest.fixture
 def bench(lake: Lake) -> Bench:
     return Bench(lake)
+
+
+@pytest.fixture
+def server(bench: Bench) -> Iterator[CatalogueServer]:
+    """A writable server over a lake with ten trades."""
+    bench.run("r1", trades(0, 10))
+    with serving(bench.lake) as made:
+        yield made
+
+
+@pytest.fixture
+def client(server: CatalogueServer) -> RestCatalog:
+    return RestCatalog("lake", uri=server.uri)
+
+
+@pytest.fixture
+def notes(client: RestCatalog) -> Any:
+    """A table of the client's own, with one row."""
+    client.create_namespace("desk")
+    table = client.create_table("desk.notes", NOTES)
+    table.append(rows(1))
+    return table
 
 
 @pytest.fixture

@@ -14,10 +14,11 @@ from tapehouse.contracts.load import load
 from tapehouse.contracts.model import Contract
 from tapehouse.engines.spark.session import spark_session
 from tapehouse.engines.spark.tasks import SparkTasks
+from tapehouse.lake.serve import settings
 from tapehouse.synthetic.trades import generate_trades
 from tapehouse.synthetic.truth import Generated
 
-from .support import CONTRACTS, Pair
+from .support import CONTRACTS, Pair, iceberg_runtime
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -37,7 +38,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
-    with spark_session("local[2]") as made:
+    """With Iceberg's runtime, where that is installed."""
+    jar = iceberg_runtime()
+    extensions = settings.spark("")["spark.sql.extensions"]
+    iceberg = {} if jar is None else {"spark.jars": str(jar), "spark.sql.extensions": extensions}
+    with spark_session("local[2]", iceberg) as made:
         made.sparkContext.addPyFile(str(JOBS))
         yield made
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
+import pyarrow as pa
 
 from tapehouse.certificate.compare import TableComparison, compare_lakes
 from tapehouse.contracts.model import Contract
@@ -19,6 +21,9 @@ from tapehouse.runs.result import RunResult
 from tapehouse.runs.run import run
 from tapehouse.runs.tables import namespace
 from tapehouse.runs.verify import verify
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 CONTRACTS = Path(__file__).resolve().parents[2] / "examples" / "contracts"
 
@@ -69,6 +74,27 @@ class Pair:
         """A table of Spark's lake."""
         table = self.other.table(namespace(contract), name)
         return pl.DataFrame() if table is None else scan(table).collect()
+
+
+def iceberg_runtime() -> Path | None:
+    """Iceberg's jar for the Spark that is installed, or None: the package that brings it is for Spark 3.5 only."""
+    try:
+        import pyspark
+        import snowpark_connect_deps_iceberg as package
+    except ImportError:
+        return None
+    if not pyspark.__version__.startswith("3.5."):
+        return None
+    jars = Path(package.__file__).parent / "jars"
+    return next(jars.glob("iceberg-spark-runtime-3.5_2.12-*.jar"), None)
+
+
+def rows_of(frame: DataFrame) -> pl.DataFrame:
+    """What Spark reads, by way of Arrow: Rows of Python would lose the difference between zones and none."""
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    batches = frame._collect_as_arrow()
+    return pl.DataFrame(pa.Table.from_batches(batches) if batches else to_arrow_schema(frame.schema).empty_table())
 
 
 def unequal(tables: Iterable[TableComparison]) -> list[TableComparison]:

@@ -5,7 +5,7 @@ it, made, and told of new tables. Needs no pyiceberg.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -75,6 +75,19 @@ def insert_table(path: Path, namespace: str, name: str, metadata: Path) -> bool:
         connection.execute(space, (NAME, namespace))
         insert = "INSERT OR IGNORE INTO iceberg_tables VALUES (?, ?, ?, ?, NULL, 'TABLE')"
         return connection.execute(insert, (NAME, namespace, name, str(metadata))).rowcount == 1
+
+
+def insert_namespace(path: Path, namespace: str, properties: Mapping[str, str]) -> bool:
+    """Enter a new namespace; False when there is one of that name."""
+    with transaction(path, read_only=False) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        prepare(connection)
+        query = "SELECT 1 FROM iceberg_namespace_properties WHERE catalog_name = ? AND namespace = ?"
+        if connection.execute(query, (NAME, namespace)).fetchone() is not None:
+            return False
+        rows = [(NAME, namespace, key, value) for key, value in {**properties, "exists": "true"}.items()]
+        connection.executemany("INSERT INTO iceberg_namespace_properties VALUES (?, ?, ?, ?)", rows)
+        return True
 
 
 def _roll_back(path: Path) -> None:

@@ -42,11 +42,7 @@ class TableSpec:
 
     def __post_init__(self) -> None:
         for part in (self.namespace, self.name):
-            if not _NAME.match(part):
-                raise LakeError(
-                    f"{part!r} cannot name a table or namespace",
-                    fix="use letters, digits and _, starting with a letter or _, at most 128",
-                )
+            check_name(part)
         names = set(self.schema.names)
         used = set(self.sort) | ({self.partition_by[1]} if self.partition_by else set())
         if missing := sorted(used - names):
@@ -97,6 +93,16 @@ class Staged:
     spec: TableSpec
     add: tuple[Path, ...] = ()
     remove: tuple[str, ...] = ()
+
+
+def check_name(name: str) -> str:
+    """`name` when it can name a table or a namespace; LakeError otherwise."""
+    if not _NAME.match(name):
+        raise LakeError(
+            f"{name!r} cannot name a table or namespace",
+            fix="use letters, digits and _, starting with a letter or _, at most 128",
+        )
+    return name
 
 
 def check_run_id(run_id: str) -> str:

@@ -45,6 +45,11 @@ class Newborn:
     files: tuple[Path, ...]
 
 
+def new_properties(schema: forms.Form) -> dict[str, str]:
+    """What a new table of that schema is given; its own properties go before."""
+    return {**_PROPERTIES, _NAME_MAPPING: json.dumps(forms.name_mapping(schema), ensure_ascii=False)}
+
+
 def facts_of(part: Staged) -> list[FileFacts]:
     """What a new table will record of the staged files; LakeError where one does not fit."""
     columns, parts = forms.columns(part.spec.schema), forms.parts(part.spec)
@@ -92,7 +97,6 @@ def _manifests(spec: TableSpec, facts: Sequence[FileFacts], folder: Path, snapsh
 def _empty(spec: TableSpec, location: Path) -> dict[str, Any]:
     """The metadata of a table without a snapshot."""
     schema, fields, order = forms.schema_form(spec.schema), forms.partition_fields(spec), forms.sort_order(spec)
-    mapping = json.dumps(forms.name_mapping(schema), ensure_ascii=False)
     return {
         "format-version": 2,
         "table-uuid": str(uuid.uuid4()),
@@ -105,7 +109,7 @@ def _empty(spec: TableSpec, location: Path) -> dict[str, Any]:
         "partition-specs": [{"spec-id": 0, "fields": fields}],
         "default-spec-id": 0,
         "last-partition-id": forms.FIRST_PARTITION_FIELD - 1 + len(fields),
-        "properties": {**_PROPERTIES, _NAME_MAPPING: mapping, **spec.properties},
+        "properties": {**new_properties(schema), **spec.properties},
         "current-snapshot-id": None,
         "snapshots": [],
         "snapshot-log": [],

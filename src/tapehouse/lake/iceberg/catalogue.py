@@ -15,13 +15,14 @@ from typing import Any, NoReturn
 from pyiceberg.catalog import Catalog, MetastoreCatalog
 from pyiceberg.exceptions import CommitFailedException, NoSuchNamespaceError, NoSuchTableError
 from pyiceberg.serializers import FromInputFile
-from pyiceberg.table import CommitTableResponse, Table
+from pyiceberg.table import CommitTableResponse, StagedTable, Table
+from pyiceberg.table.locations import load_location_provider
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.typedef import Identifier, Properties
 
 from tapehouse.errors import LakeError
 from tapehouse.lake import disk
-from tapehouse.lake.catalogue_file import NAME, prepare, transaction
+from tapehouse.lake.catalogue_file import NAME, insert_table, prepare, transaction
 
 _FILE_IO = "tapehouse.lake.iceberg.fileio.DurableFileIO"
 _IS_TABLE = "catalog_name = ? AND table_namespace = ? AND table_name = ? AND coalesce(iceberg_type, 'TABLE') = 'TABLE'"
@@ -70,12 +71,17 @@ class SqliteCatalog(MetastoreCatalog):
         self, table: Table, requirements: tuple[Any, ...], updates: tuple[Any, ...]
     ) -> CommitTableResponse:
         """Swap the table's pointer to new metadata; CommitFailedException when another commit came first."""
-        namespace, name = self._parts(table.name())
         current = self.load_table(table.name())
         staged = self._update_and_stage_table(current, table.name(), requirements, updates)
         if staged.metadata == current.metadata:
             return _answer(current.metadata, current.metadata_location)
+        self.swap(current, staged)
+        return _answer(staged.metadata, staged.metadata_location)
+
+    def swap(self, current: Table, staged: StagedTable) -> None:
+        """Write the metadata and point to it; CommitFailedException when `current` no longer is what it says."""
         self._write_metadata(staged.metadata, staged.io, staged.metadata_location)
+        namespace, name = self._parts(current.name())
         update = (
             "UPDATE iceberg_tables SET metadata_location = ?, previous_metadata_location = ? "  # noqa: S608
             f"WHERE {_IS_TABLE} AND metadata_location = ?"
@@ -85,7 +91,23 @@ class SqliteCatalog(MetastoreCatalog):
             found = connection.execute(update, (staged.metadata_location, before, NAME, namespace, name, before))
             if found.rowcount != 1:
                 raise CommitFailedException(f"Table has been updated by another process: {namespace}.{name}")
-        return _answer(staged.metadata, staged.metadata_location)
+
+    def stage(self, identifier: Identifier, metadata: TableMetadata) -> StagedTable:
+        """A table that is not there yet, with the place of its first metadata file."""
+        location = load_location_provider(metadata.location, metadata.properties).new_table_metadata_file_location()
+        io = self._load_file_io(metadata.properties, location)
+        return StagedTable(identifier, metadata, location, io, self)
+
+    def enter(self, staged: StagedTable, *, root: Path) -> bool:
+        """Write the metadata of a new table and point to it; False when there is a table of that name."""
+        namespace, name = self._parts(staged.name())
+        self._write_metadata(staged.metadata, staged.io, staged.metadata_location)
+        path = Path(staged.metadata_location)
+        disk.sync_files([path], root=root)  # the folders are new, too
+        if insert_table(self._path, namespace, name, path):
+            return True
+        path.unlink()
+        return False
 
     def load_namespace_properties(self, namespace: str | Identifier) -> Properties:
         """Properties of a namespace; NoSuchNamespaceError when there is none."""
