@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import hypothesis.strategies as st
@@ -26,7 +25,25 @@ from trees import BATCH_TESTS, CONDITIONS, EXACT, OPERATORS, ROW  # isort: skip
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-TEXTS = ["A", "a", "B", "", "é", "e\u0301", "\U0001f600", "\uffff", "A\n", "\n", "ſ", "\u212a", "٣", "'", "\\", "a\x00", "${x}"]
+TEXTS = [
+    "A",
+    "a",
+    "B",
+    "",
+    "é",
+    "e\u0301",
+    "\U0001f600",
+    "\uffff",
+    "A\n",
+    "\n",
+    "ſ",
+    "\u212a",
+    "٣",
+    "'",
+    "\\",
+    "a\x00",
+    "${x}",
+]
 DOUBLES = [math.nan, -0.0, 0.0, 1.5, -1.5, math.inf, -math.inf, 5e-324, 1e308, 2.0**53, 0.1]
 DAYS = [dt.date(1969, 12, 31), dt.date(2024, 2, 29), dt.date(9999, 12, 31)]
 MORE = st.fixed_dictionaries(
@@ -42,7 +59,24 @@ ROWS = st.tuples(ROW, MORE).map(lambda parts: parts[0] | parts[1])
 BATCH = st.lists(ROWS, min_size=1, max_size=12)
 
 CLOSE, SYMBOL = e.Col("close"), e.Col("symbol")
-PATTERNS = ["A", "[AB]?", "", "A|", r"\w", r"\d", ".", "(?i)s", "(?i:K)", "(?s).+", r"\p{L}+", "[^A-Z]{1,2}", "a*+|x", "A$", r"\s", r"'|\\"]
+PATTERNS = [
+    "A",
+    "[AB]?",
+    "",
+    "A|",
+    r"\w",
+    r"\d",
+    ".",
+    "(?i)s",
+    "(?i:K)",
+    "(?s).+",
+    r"\p{L}+",
+    "[^A-Z]{1,2}",
+    "a*+|x",
+    "A$",
+    r"\s",
+    r"'|\\",
+]
 DOUBLE = st.recursive(
     st.one_of(st.just(CLOSE), st.sampled_from(DOUBLES).map(e.Lit), st.just(e.ToDouble(e.Col("size")))),
     lambda inner: st.one_of(
@@ -94,7 +128,10 @@ def compare(bench: Bench, database: Database, conditions: list[e.Expr], batches:
     found, refused = trial.database(conditions, database)
     expected = trial.kernel(conditions)
     wrong = [
-        (conditions[bit], [rows for rows, other in zip(found, expected, strict=True) if (rows[2] ^ other[2]) >> bit & 1])
+        (
+            conditions[bit],
+            [rows for rows, other in zip(found, expected, strict=True) if (rows[2] ^ other[2]) >> bit & 1],
+        )
         for bit in range(len(conditions))
         if bit not in refused
         and any((rows[2] ^ other[2]) >> bit & 1 for rows, other in zip(found, expected, strict=True))
@@ -114,7 +151,7 @@ def test_duckdb_gives_the_kernels_verdict(bench: Bench, conditions: list[e.Expr]
 
 @pytest.mark.parametrize("tests", [CONDITIONS, MORE_TESTS, BATCH_TESTS], ids=["rules", "types", "batches"])
 def test_duckdb_gives_the_kernels_verdict_on_many(bench: Bench, tests: st.SearchStrategy[e.Expr]) -> None:
-    conditions, batches = drawn(tests, 240), drawn(BATCH, 40)
+    conditions, batches = drawn(tests, 120), drawn(BATCH, 40)
     for start in range(0, len(conditions), 60):
         with duck_database() as database:
             compare(bench, database, conditions[start : start + 60], batches)
@@ -122,8 +159,6 @@ def test_duckdb_gives_the_kernels_verdict_on_many(bench: Bench, tests: st.Search
 
 @pytest.mark.xdist_group("spark")
 @pytest.mark.parametrize("tests", [CONDITIONS, MORE_TESTS, BATCH_TESTS], ids=["rules", "types", "batches"])
-def test_spark_gives_the_kernels_verdict(
-    bench: Bench, spark: SparkSession, tests: st.SearchStrategy[e.Expr]
-) -> None:
+def test_spark_gives_the_kernels_verdict(bench: Bench, spark: SparkSession, tests: st.SearchStrategy[e.Expr]) -> None:
     with SparkDatabase(spark) as database:
         compare(bench, database, drawn(tests, 50), drawn(BATCH, 20))

@@ -11,6 +11,7 @@ from tapehouse import __version__
 from tapehouse.cli import contract, lake, quarantine, runs
 from tapehouse.cli import lake_upkeep as _upkeep  # noqa: F401 - adds its commands to the group `lake`
 from tapehouse.cli.certify import certificate, certify
+from tapehouse.cli.check import check
 from tapehouse.cli.query import query
 from tapehouse.cli.run import backfill, run
 from tapehouse.cli.shell import DEBUG, Program, Shell
@@ -60,6 +61,7 @@ app.add_typer(quarantine.app, name="quarantine")
 app.command()(backfill)
 app.command()(watch)
 app.command()(query)
+app.command()(check)
 app.command()(certify)
 app.command()(certificate)
 app.add_typer(lake.app, name="lake")

@@ -55,8 +55,8 @@ class Typer:
 
 
 def measured_bits(low: int | None, high: int | None) -> int:
-    """b such that |value| <= 2**b between these bounds (None: no value), one of a few, so that few versions of the rules
-    are ever compiled.
+    """b such that |value| <= 2**b between these bounds (None: no value), where it can be one of a few, so that few
+    versions of the rules are ever compiled.
     """
     if low is None or high is None:
         return _MEASURED_BITS[0]

@@ -14,7 +14,7 @@ from tapehouse.contracts import expr as ast
 from tapehouse.contracts.expr_bars import BarFault
 from tapehouse.contracts.model import Kind
 from tapehouse.engines.sql.dialect import Dialect
-from tapehouse.engines.sql.forms import Form, NotCheckable, Value, common
+from tapehouse.engines.sql.forms import Form, NotCheckableError, Value, common
 from tapehouse.engines.sql.regex import portable
 from tapehouse.kernel.types import INT64_BITS, INT128_BITS, Typer
 
@@ -34,7 +34,7 @@ class Compiler:
         columns: Callable[[str], Value],
         annotations: Mapping[ast.Expr, Value],
     ) -> None:
-        """`columns` raises NotCheckable for a column that the table does not have."""
+        """`columns` raises NotCheckableError for a column that the table does not have."""
         self._dialect = dialect
         self._typer = typer
         self._columns = columns
@@ -63,12 +63,12 @@ class Compiler:
         }
 
     def value(self, node: ast.Expr) -> Value:
-        """SQL of `node`. Raises NotCheckable where no SQL gives the kernel's result."""
+        """SQL of `node`. Raises NotCheckableError where no SQL gives the kernel's result."""
         if node in self._annotations:
             return self._annotations[node]
         handler = self._handlers.get(type(node))
         if handler is None:
-            raise NotCheckable(f"{type(node).__name__} has no SQL")
+            raise NotCheckableError(f"{type(node).__name__} has no SQL")
         return handler(node)
 
     def together(self, *nodes: ast.Expr) -> tuple[list[str], Form]:
@@ -87,7 +87,7 @@ class Compiler:
     def _condition(self, node: ast.Expr) -> str:
         found = self.value(node)
         if found.form != Form.BOOLEAN:
-            raise NotCheckable(f"it takes {found.form} for a condition")
+            raise NotCheckableError(f"it takes {found.form} for a condition")
         return found.text
 
     def _joined(self, operands: tuple[ast.Expr, ...], word: str) -> Value:
@@ -109,13 +109,13 @@ class Compiler:
     def _matches(self, node: ast.Matches) -> Value:
         operand = self.value(node.operand)
         if operand.form != Form.TEXT:
-            raise NotCheckable(f"it matches {operand.form} against a pattern")
+            raise NotCheckableError(f"it matches {operand.form} against a pattern")
         return _truth(self._dialect.matches(operand.text, portable(node.pattern)))
 
     def _has_bits(self, node: ast.HasBits) -> Value:
         operand = self.value(node.operand)
         if operand.form != Form.LONG and not (operand.form == Form.WIDE and self._dialect.wide_has_bits):
-            raise NotCheckable(f"{self._dialect.name} has no bits of a {operand.form} number")
+            raise NotCheckableError(f"{self._dialect.name} has no bits of a {operand.form} number")
         mask = self._dialect.cast(literal(node.mask, self._dialect).text, Form.NULL, operand.form)
         return _truth(f"(({operand.text} & {mask}) = {mask})")
 
@@ -152,9 +152,9 @@ class Compiler:
     def _remainder(self, node: ast.Arith) -> Value:
         _, form = self.together(node.left, node.right)
         if form not in (Form.LONG, Form.WIDE):
-            raise NotCheckable("it takes a remainder of doubles")
+            raise NotCheckableError("it takes a remainder of doubles")
         if self._typer.bits(node.right) >= INT128_BITS:
-            raise NotCheckable("it divides by an integer of more than 125 bits")
+            raise NotCheckableError("it divides by an integer of more than 125 bits")
         # Widened, because the least of 64 bits divided by -1 overflows. SQL's remainder has the dividend's sign.
         (left, right), _ = self._widened(Form.WIDE, node.left, node.right)
         text = f"((({left} % NULLIF({right}, 0)) + {right}) % NULLIF({right}, 0))"
@@ -168,7 +168,7 @@ class Compiler:
         """The operands in the form `width`, which must hold them; where it is None in the widest of their own."""
         values, form = self.together(*nodes)
         if form not in (Form.LONG, Form.WIDE, Form.DOUBLE):
-            raise NotCheckable(f"it computes with {form}")
+            raise NotCheckableError(f"it computes with {form}")
         if width is None or form == width:
             return values, form
         own = [self.value(node) for node in nodes]
@@ -193,7 +193,7 @@ class Compiler:
     def _double(self, node: ast.Expr) -> str:
         value = self.value(node)
         if common((value.form, Form.DOUBLE)) != Form.DOUBLE:
-            raise NotCheckable(f"it computes with {value.form}")
+            raise NotCheckableError(f"it computes with {value.form}")
         return self._dialect.cast(value.text, value.form, Form.DOUBLE)
 
 
@@ -208,7 +208,7 @@ def literal(value: ast.Scalar, dialect: Dialect) -> Value:
         return Value(f"CAST('{written}' AS {dialect.types[Form.DOUBLE]})", Form.DOUBLE)
     form = Form.LONG if -(1 << 63) <= value < 1 << 63 else Form.WIDE
     if abs(value) >= 1 << INT128_BITS:
-        raise NotCheckable(f"{value} is beyond {INT128_BITS} bits")
+        raise NotCheckableError(f"{value} is beyond {INT128_BITS} bits")
     return Value(f"CAST('{value}' AS {dialect.types[form]})", form)
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from tapehouse.contracts.model import Kind
 
 
-class NotCheckable(Exception):
+class NotCheckableError(Exception):
     """The rule cannot be checked in place with the kernel's very result; the text says why."""
 
 
@@ -49,7 +49,7 @@ class Value:
 def common(forms: Iterable[Form]) -> Form:
     """Form that all of `forms` are brought to before they meet: of numbers the widest, a double if one is.
 
-    Raises NotCheckable where there is none.
+    Raises NotCheckableError where there is none.
     """
     solid = sorted({form for form in forms if form != Form.NULL})
     if not solid:
@@ -58,4 +58,4 @@ def common(forms: Iterable[Form]) -> Form:
         return solid[0]
     if all(form in _NUMBERS for form in solid):
         return max(solid, key=_NUMBERS.index)
-    raise NotCheckable(f"it mixes {' and '.join(solid)}")
+    raise NotCheckableError(f"it mixes {' and '.join(solid)}")

@@ -9,7 +9,8 @@ from typing import Any
 from tapehouse.contracts import expr as ast
 from tapehouse.contracts.expr import Scope
 from tapehouse.contracts.model import Contract, RowRule
-from tapehouse.engines.sql.forms import Form, NotCheckable
+from tapehouse.engines.sql.forms import Form, NotCheckableError
+from tapehouse.engines.sql.regex import portable
 from tapehouse.engines.sql.relation import WHOLE, Relation
 from tapehouse.engines.sql.shown import Shown
 from tapehouse.engines.sql.source import BATCH, ROW, Columns, Database, Source
@@ -62,23 +63,20 @@ class Judge:
         cases, refused = self._cases()
         return {case.rule.code: case.condition for case in cases}, refused, self._relation.text()
 
-    def judgements(self, limit: int) -> list[Judgement]:
-        """One per row rule in the contract's order, with at most `limit` broken rows each."""
+    def judgements(self, limit: int) -> tuple[int, list[Judgement]]:
+        """Number of rows, and one judgement per row rule in the contract's order with at most `limit` broken rows."""
         cases, refused = self._cases()
-        found = {code: Judgement(rule, unchecked=refused[code]) for code, rule in self._rules().items() if code in refused}
+        rules = {rule.code: rule for rule in self._contract.rules}
+        found = {code: Judgement(rules[code], unchecked=reason) for code, reason in refused.items()}
         whole = self._database.dialect.identifier(WHOLE)
         counts = ["count(*)", f"count(CASE WHEN {whole} THEN 1 END)"]
-        for case in cases:
-            counts.append(f"count(CASE WHEN {self._counted(case)} THEN 1 END)")
+        counts += [f"count(CASE WHEN {self._counted(case)} THEN 1 END)" for case in cases]
         total, ordered, *broken = self._database.rows(f"SELECT {', '.join(counts)} FROM ({self._relation.text()}) p")[0]  # noqa: S608
         for case, count in zip(cases, broken, strict=True):
             rows = ordered if case.windowed else total
             first = self._first(case, limit) if count else ()
             found[case.rule.code] = Judgement(case.rule, rows, count, first, _missed(total - rows))
-        return [found[code] for code in self._rules()]
-
-    def _rules(self) -> dict[str, RowRule]:
-        return {rule.code: rule for rule in self._contract.rules}
+        return total, [found[code] for code in rules]
 
     def _counted(self, case: _Case) -> str:
         return f"{self._database.dialect.identifier(WHOLE)} AND {case.condition}" if case.windowed else case.condition
@@ -89,30 +87,32 @@ class Judge:
         typer = Typer(self._contract)
         for rule in self._contract.rules:
             try:
+                self._check_patterns(rule)
                 if self._relation.value(rule.broken).form != Form.BOOLEAN:
-                    raise NotCheckable("it is no condition")
+                    raise NotCheckableError("it is no condition")
                 cases.append(_Case(rule, Shown(rule, self._relation, typer), rule.broken.scope > Scope.ROW))
-            except NotCheckable as error:
+            except NotCheckableError as error:
                 refused[rule.code] = str(error)
         compiler = self._relation.compiler(Typer(self._contract, self._measured([case.rule for case in cases])))
         for case in list(cases):
             try:
                 case.condition = compiler.value(case.rule.broken).text
-            except NotCheckable as error:
+            except NotCheckableError as error:
                 refused[case.rule.code] = str(error)
                 cases.remove(case)
         return cases, refused
 
+    def _check_patterns(self, rule: RowRule) -> None:
+        for node in rule.broken.walk():
+            if isinstance(node, ast.Matches) and not self._database.accepts(portable(node.pattern)):
+                raise NotCheckableError(f"the pattern {node.pattern!r} is too large for {self._database.dialect.name}")
+
     def _measured(self, rules: Sequence[RowRule]) -> dict[ast.Expr, int]:
         """Bits that the integers of sums and products need in these rows, as the kernel measures a frame."""
-        typer, annotations = Typer(self._contract), self._relation.annotations
+        typer = Typer(self._contract)
         sums = (node for rule in rules for node in rule.broken.walk() if isinstance(node, ast.Arith | ast.Abs))
-        numbers = {
-            part: annotations[part].text if part in annotations else self._columns(part.name).text
-            for node in sums
-            for part in node.walk()
-            if self._is_integer(part) and typer.of(part).exact
-        }
+        texts = {part: self._integer(part) for node in sums for part in node.walk() if typer.of(part).exact}
+        numbers = {part: text for part, text in texts.items() if text is not None}
         if not numbers:
             return {}
         bounds = [f"{function}({text})" for text in numbers.values() for function in ("min", "max")]
@@ -120,10 +120,12 @@ class Judge:
         ends = [None if end is None else int(end) for end in answer]
         return dict(zip(numbers, map(measured_bits, ends[::2], ends[1::2]), strict=True))
 
-    def _is_integer(self, node: ast.Expr) -> bool:
-        if node in self._relation.annotations:
-            return self._relation.annotations[node].form in (Form.LONG, Form.WIDE)
-        return isinstance(node, ast.Col)
+    def _integer(self, node: ast.Expr) -> str | None:
+        """Name of the integer column that holds a node's values, if there is one."""
+        value = self._relation.annotations.get(node)
+        if value is None:
+            return self._columns(node.name).text if isinstance(node, ast.Col) else None
+        return value.text if value.form in (Form.LONG, Form.WIDE) else None
 
     def _first(self, case: _Case, limit: int) -> tuple[BrokenRow, ...]:
         names = self._identity(case.rule)

@@ -31,7 +31,7 @@ class DuckDatabase:
     def files(self, paths: Sequence[Path], columns: Mapping[str, pa.DataType]) -> str:
         listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
         read = f"read_parquet([{listed}], union_by_name=true, hive_partitioning=false)"
-        there = {row[0] for row in self.rows(f"DESCRIBE SELECT * FROM {read}")}
+        there = {row[0] for row in self.rows(f"DESCRIBE SELECT * FROM {read}")}  # noqa: S608  (paths are quoted)
         picked = [
             DUCKDB.identifier(name) if name in there else f"NULL AS {DUCKDB.identifier(name)}" for name in columns
         ]
@@ -42,6 +42,15 @@ class DuckDatabase:
         self._added += 1
         self._connection.register(name, rows.to_arrow())
         return name
+
+    def accepts(self, pattern: str) -> bool:
+        import duckdb
+
+        try:
+            self._connection.execute(f"SELECT {DUCKDB.matches(DUCKDB.literal('A'), pattern)}").fetchall()
+        except duckdb.InvalidInputException:
+            return False
+        return True
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         import duckdb

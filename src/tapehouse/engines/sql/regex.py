@@ -1,8 +1,8 @@
 """Regular expressions that mean the same to Rust's regex, RE2 and Java, by leaving nothing to them to interpret.
 
-The three differ in what `\\d`, `\\w`, `.`, `(?i)` and classes stand for, and in their versions of Unicode. So each part of a
-pattern that matches one character is replaced by the code points it stands for, as the kernel's own engine tells; what
-remains is choice, sequence and repetition, which are the same everywhere when the whole text must match.
+The three differ in what `\\d`, `\\w`, `.`, `(?i)` and classes stand for, and in their versions of Unicode. So each part
+of a pattern that matches one character is replaced by the code points it stands for, as the kernel's own engine tells;
+what remains is choice, sequence and repetition, which are the same everywhere when the whole text must match.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import polars as pl
 
-from tapehouse.engines.sql.forms import NotCheckable
+from tapehouse.engines.sql.forms import NotCheckableError
 
 _ESCAPE = re.compile(
     r"\\(?:[pP](?:\{[^}]*\}|.)|x(?:\{[^}]*\}|..)|u(?:\{[^}]*\}|.{4})|U(?:\{[^}]*\}|.{8})|[dDwWsSntrfva]|[^0-9A-Za-z<>])",
@@ -27,7 +27,7 @@ _REPEAT_MAX = 1000
 def portable(pattern: str) -> str:
     """A pattern that matches, as a whole, the texts that `pattern` matches as a whole in the kernel.
 
-    Raises NotCheckable for what depends on more than one character: word boundaries, lines, look-around.
+    Raises NotCheckableError for what depends on more than one character: word boundaries, lines, look-around.
     """
     return _Reader(pattern).whole()
 
@@ -130,8 +130,8 @@ class _Reader:
                     break
         return self._pattern[start : self._at]
 
-    def _refused(self, part: str) -> NotCheckable:
-        return NotCheckable(f"{part!r} in the pattern {self._pattern!r} has no exact counterpart")
+    def _refused(self, part: str) -> NotCheckableError:
+        return NotCheckableError(f"{part!r} in the pattern {self._pattern!r} has no exact counterpart")
 
 
 @lru_cache(maxsize=1)
@@ -145,7 +145,7 @@ def _one_of(atom: str, flags: str) -> str:
     try:
         matching = _every_character().str.contains(rf"\A(?{flags}:{atom})\z").arg_true().to_list()
     except pl.exceptions.PolarsError:
-        raise NotCheckable(f"{atom!r} in a pattern has no exact counterpart") from None
+        raise NotCheckableError(f"{atom!r} in a pattern has no exact counterpart") from None
     points = [index if index < 0xD800 else index + 0x800 for index in matching]
     if len(points) == 1:
         return _point(points[0])

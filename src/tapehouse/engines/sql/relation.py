@@ -15,7 +15,7 @@ from tapehouse.contracts.expr_bars import BarFault
 from tapehouse.contracts.model import Contract
 from tapehouse.engines.sql.calendars import DAY_NS, session_days
 from tapehouse.engines.sql.compile import ANNOTATED, Compiler
-from tapehouse.engines.sql.forms import FORM_OF_KIND, Form, NotCheckable, Value
+from tapehouse.engines.sql.forms import FORM_OF_KIND, Form, NotCheckableError, Value
 from tapehouse.engines.sql.lookups import versions
 from tapehouse.engines.sql.source import BATCH, ROW, Columns, Database, Source
 from tapehouse.engines.sql.windows import Windows
@@ -69,7 +69,7 @@ class Relation:
         return Compiler(self._dialect, typer or self._typer, self._columns, self.annotations)
 
     def value(self, tree: ast.Expr) -> Value:
-        """SQL of `tree`, whose windows and lookups become columns. Raises NotCheckable."""
+        """SQL of `tree`, whose windows and lookups become columns. Raises NotCheckableError."""
         self._annotate(tree)
         return self.compiler().value(tree)
 
@@ -88,11 +88,11 @@ class Relation:
         if not isinstance(node, ANNOTATED):
             return level
         if node in self._refused:
-            raise NotCheckable(self._refused[node])
+            raise NotCheckableError(self._refused[node])
         if node not in self._level_of:
             try:
                 value = self._made(node, level + 1)
-            except NotCheckable as error:
+            except NotCheckableError as error:
                 self._refused[node] = str(error)
                 raise
             name = f"_x{len(self.annotations)}"
@@ -112,11 +112,15 @@ class Relation:
         if isinstance(node, ast.InSession):
             return self._in_session(node, level)
         if isinstance(node, BarFault):
-            raise NotCheckable("faults of adjusted bars are found over a whole series of bars, which SQL cannot say")
+            raise NotCheckableError(
+                "faults of adjusted bars are found over a whole series of bars, which SQL cannot say"
+            )
         if not self._source.ordered:
-            raise NotCheckable("it compares rows in order of arrival, and these files have no `_batch` and `_row`")
+            raise NotCheckableError("it compares rows in order of arrival, and these files have no `_batch` and `_row`")
         if self._source.whole is None:
-            raise NotCheckable("it compares rows in order of arrival, and which rows did not land is not recorded here")
+            raise NotCheckableError(
+                "it compares rows in order of arrival, and which rows did not land is not recorded here"
+            )
         return self._window(node, level)
 
     def _window(self, node: ast.Expr, level: int) -> Value:
@@ -144,7 +148,7 @@ class Relation:
         sql = f"SELECT DISTINCT {across.text} FROM ({self.text(level - 1)}) p LIMIT {_ACROSS_MAX + 2}"  # noqa: S608
         met = sorted(row[0] for row in self._database.rows(sql) if row[0] is not None)
         if len(met) > _ACROSS_MAX:
-            raise NotCheckable(f"column {node.across} holds more than {_ACROSS_MAX} distinct values")
+            raise NotCheckableError(f"column {node.across} holds more than {_ACROSS_MAX} distinct values")
         parts = [
             ast.IfElse(ast.Compare("==", ast.Col(node.across), ast.Lit(one)), node.operand, ast.Null()) for one in met
         ]
@@ -156,7 +160,7 @@ class Relation:
     def _in_session(self, node: ast.InSession, level: int) -> Value:
         operand = self.compiler().value(node.operand)
         if operand.form != Form.LONG:
-            raise NotCheckable(f"it asks whether {operand.form} is in a session")
+            raise NotCheckableError(f"it asks whether {operand.form} is in a session")
         day = self._dialect.quotient.format(operand.text, DAY_NS)
         sql = f"SELECT DISTINCT {day} FROM ({self.text(level - 1)}) p"  # noqa: S608
         days = [int(row[0]) for row in self._database.rows(sql) if row[0] is not None]
@@ -168,6 +172,8 @@ class Relation:
         return Value(f"(CASE WHEN {operand.text} IS NOT NULL THEN {alias}._day IS NOT NULL END)", Form.BOOLEAN)
 
     def _lookup(self, node: ast.Lookup, level: int) -> Value:
+        if node.table not in self._references.tables:
+            raise NotCheckableError(f"reference table {node.table} is not given")
         table = self._references.tables[node.table]
         by = tuple(dict(zip(node.keys, node.by, strict=True))[key] for key in table.keys)
         joins = self._at(level).joins
@@ -186,7 +192,9 @@ class Relation:
         for key, name in zip(table.keys, by, strict=True):
             own, other = self._typer.of(ast.Col(name)), self._typer.of(ast.Lookup(node.table, key, by, table.keys))
             if (own.kind, own.scale) != (other.kind, other.scale) or FORM_OF_KIND[own.kind] == Form.DOUBLE:
-                raise NotCheckable(f"key {key} of table {node.table} is {other.kind}, and column {name} is {own.kind}")
+                raise NotCheckableError(
+                    f"key {key} of table {node.table} is {other.kind}, and column {name} is {own.kind}"
+                )
             meets.append(f"{self._columns(name).text} = {alias}.{names[key]}")
         if versioned is not None:
             event = self._columns(self._contract.event_time.name).text

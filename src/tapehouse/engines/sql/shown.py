@@ -9,7 +9,7 @@ import polars as pl
 
 from tapehouse.contracts import expr as ast
 from tapehouse.contracts.model import RowRule
-from tapehouse.engines.sql.forms import Form, NotCheckable, Value
+from tapehouse.engines.sql.forms import Form, NotCheckableError, Value
 from tapehouse.engines.sql.relation import Relation
 from tapehouse.kernel.reasons import TEXT_CHARACTERS_MAX, all_of, as_text
 from tapehouse.kernel.types import Type, Typer
@@ -41,7 +41,7 @@ class Shown:
             return [node.value]
         try:
             value = self._relation.value(node)
-        except NotCheckable:
+        except NotCheckableError:
             return []
         bare = isinstance(node, ast.Lit) and not isinstance(node.value, bool | float)
         self.values.append(value)

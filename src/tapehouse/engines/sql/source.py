@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from tapehouse.contracts.model import Column, Contract, Kind
 from tapehouse.engines.sql.dialect import Dialect
-from tapehouse.engines.sql.forms import FORM_OF_KIND, Form, NotCheckable, Value
+from tapehouse.engines.sql.forms import FORM_OF_KIND, Form, NotCheckableError, Value
 
 BATCH, ROW = "_batch", "_row"
 _SCALED_DIGITS_MAX = 18
@@ -30,6 +30,9 @@ class Database(Protocol):
 
     def add(self, rows: pl.DataFrame) -> str:
         """Name of a relation that holds `rows`: texts, Int64, Float64, Booleans and dates."""
+
+    def accepts(self, pattern: str) -> bool:
+        """Whether a pattern of `regex.portable` is not too large."""
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Answer of a query."""
@@ -69,9 +72,9 @@ class Columns:
                 self.found[column.name] = column
 
     def __call__(self, name: str) -> Value:
-        """The column in canonical form; NotCheckable where the table does not have it so."""
+        """The column in canonical form; NotCheckableError where the table does not have it so."""
         if name in self._faults:
-            raise NotCheckable(self._faults[name])
+            raise NotCheckableError(self._faults[name])
         return Value(self._dialect.identifier(name), FORM_OF_KIND[self.found[name].kind])
 
     def canonical(self) -> list[str]:
@@ -94,10 +97,11 @@ def _fits(kind: pa.DataType, column: Column) -> bool:
         if not pa.types.is_decimal(kind) or not 0 <= kind.scale <= column.scale:
             return False
         return int(kind.precision - kind.scale + column.scale) <= _SCALED_DIGITS_MAX
-    return {
+    tests: dict[Form, Callable[[pa.DataType], bool]] = {
         Form.LONG: pa.types.is_signed_integer,
         Form.DOUBLE: lambda one: pa.types.is_float32(one) or pa.types.is_float64(one),
         Form.TEXT: lambda one: pa.types.is_string(one) or pa.types.is_large_string(one),
         Form.BOOLEAN: pa.types.is_boolean,
         Form.DATE: pa.types.is_date32,
-    }[FORM_OF_KIND[column.kind]](kind)
+    }
+    return tests[FORM_OF_KIND[column.kind]](kind)

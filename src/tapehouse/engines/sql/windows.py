@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tapehouse.contracts import expr as ast
 from tapehouse.engines.sql.compile import number_or_null
 from tapehouse.engines.sql.dialect import Dialect
-from tapehouse.engines.sql.forms import Form, NotCheckable, Value
+from tapehouse.engines.sql.forms import Form, NotCheckableError, Value
 from tapehouse.engines.sql.source import BATCH, ROW
 
 # A statistic of integers within this many bits has no rounding before its last step, so its order does not matter.
@@ -24,9 +24,9 @@ class Windows:
         self._dialect = dialect
 
     def value(self, node: ast.Expr, operand: Value, by: Sequence[Value]) -> Value:
-        """`node` over the rows of its batch and `by`. Raises NotCheckable where SQL would round otherwise."""
+        """`node` over the rows of its batch and `by`. Raises NotCheckableError where SQL would round otherwise."""
         if operand.form == Form.NULL:
-            raise NotCheckable("it takes a window of nothing")
+            raise NotCheckableError("it takes a window of nothing")
         text, form = operand.text, operand.form
         if isinstance(node, ast.Previous):
             return Value(self._last(text, by, _BEFORE), form)
@@ -51,14 +51,14 @@ class Windows:
         """The best of what was carried of each operand: one operand per value of the column `across`."""
         carried = [self._last(operand.text, by, _UNTIL_NOW) for operand in operands]
         if operands[0].form == Form.DOUBLE:
-            raise NotCheckable("it takes the best of carried doubles")
+            raise NotCheckableError("it takes the best of carried doubles")
         best = "GREATEST" if node.side == "max" else "LEAST"
         return Value(carried[0] if len(carried) == 1 else f"{best}({', '.join(carried)})", operands[0].form)
 
     def rolling(self, node: ast.Rolling, operand: Value, by: Sequence[Value], bits: int) -> Value:
         """A centred statistic of integers of which no sum over the window needs more than `bits`."""
         if operand.form not in (Form.LONG, Form.WIDE):
-            raise NotCheckable(f"a rolling {node.statistic} of {operand.form} values has no exact counterpart")
+            raise NotCheckableError(f"a rolling {node.statistic} of {operand.form} values has no exact counterpart")
         before = node.rows // 2
         after = node.rows - before - 1
         end = "CURRENT ROW" if after == 0 else f"{after} FOLLOWING" if after > 0 else f"{-after} PRECEDING"
@@ -68,7 +68,9 @@ class Windows:
         if node.statistic == "sum":
             return Value(f"sum({self._dialect.cast(operand.text, operand.form, Form.WIDE)}) {over}", Form.WIDE)
         if bits > _DOUBLE_BITS:
-            raise NotCheckable(f"a rolling {node.statistic} of numbers beyond {_DOUBLE_BITS} bits rounds differently")
+            raise NotCheckableError(
+                f"a rolling {node.statistic} of numbers beyond {_DOUBLE_BITS} bits rounds differently"
+            )
         doubled = self._dialect.cast(operand.text, operand.form, Form.DOUBLE)
         function = self._dialect.median.format(doubled) if node.statistic == "median" else f"avg({doubled})"
         return Value(f"{function} {over}", Form.DOUBLE)
@@ -78,7 +80,7 @@ class Windows:
 
     def _over(self, by: Sequence[Value], rows: str) -> str:
         if any(value.form == Form.DOUBLE for value in by):
-            raise NotCheckable("its key is a double")
+            raise NotCheckableError("its key is a double")
         name = self._dialect.identifier
         keys = ", ".join([name(BATCH), *(value.text for value in by)])
         frame = f" ROWS BETWEEN {rows}" if rows else ""
