@@ -49,7 +49,7 @@ DAYS = [dt.date(1969, 12, 31), dt.date(2024, 2, 29), dt.date(9999, 12, 31)]
 MORE = st.fixed_dictionaries(
     {
         "price": st.one_of(st.none(), st.sampled_from([-(10**18) + 1, 10**18 - 1]), st.integers(-9, 9)),
-        "symbol": st.one_of(st.none(), st.sampled_from(TEXTS)),
+        "symbol": st.one_of(st.none(), st.sampled_from(["A", "B"]), st.sampled_from(TEXTS)),
         "close": st.one_of(st.none(), st.sampled_from(DOUBLES)),
         "day": st.one_of(st.none(), st.sampled_from(DAYS)),
         "flagged": st.one_of(st.none(), st.booleans()),

@@ -54,8 +54,8 @@ def tape(tmp_path_factory: pytest.TempPathFactory) -> Path:
     symbol, price = (folder / "ref.csv").read_text().splitlines()[1].split(",")
     opening_ns = 1_709_908_200 * 10**9  # 2024-03-08T14:30:00Z
     lines = [
-        f"2024-03-08T14:30:{second:02}Z,{opening_ns + second * 10**9 + 500},{symbol},XNAS,{price},100,c{second},{second},@,B"
-        for second in range(30)
+        f"2024-03-08T14:30:{at:02}Z,{opening_ns + at * 10**9 + 500},{symbol},XNAS,{price},100,c{at},{at},@,B"
+        for at in range(30)
     ]
     (folder / "clean.csv").write_text("\n".join([HEADER, *lines]) + "\n")
     return folder
