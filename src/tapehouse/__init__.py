@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tapehouse.api import (
         backfill,
         certify,
+        check,
         diff,
         generate,
         infer,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     )
     from tapehouse.lake.home import Lake
     from tapehouse.rows import Rows
+    from tapehouse.runs.in_place import CheckReport
     from tapehouse.runs.result import RunResult, Status
     from tapehouse.runs.verify import VerifyReport
 
@@ -56,6 +58,7 @@ _HOMES = {
     "tapehouse.api": (
         "backfill",
         "certify",
+        "check",
         "diff",
         "generate",
         "infer",
@@ -86,12 +89,14 @@ _HOMES = {
     ),
     "tapehouse.lake.home": ("Lake",),
     "tapehouse.rows": ("Rows",),
+    "tapehouse.runs.in_place": ("CheckReport",),
     "tapehouse.runs.result": ("RunResult", "Status"),
     "tapehouse.runs.verify": ("VerifyReport",),
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "CheckReport",
     "Contract",
     "ContractError",
     "FeedError",
@@ -109,6 +114,7 @@ __all__ = [
     "__version__",
     "backfill",
     "certify",
+    "check",
     "diff",
     "generate",
     "infer",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tapehouse.arguments import load_contract, open_engine, open_lake, reference_paths
 from tapehouse.certification import certify, read_certificate
+from tapehouse.checking import check
 from tapehouse.tapes import generate, score
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "backfill",
     "certify",
+    "check",
     "diff",
     "generate",
     "infer",

@@ -127,3 +127,11 @@ def test_annotations_are_shared_between_rules(bench) -> None:
     judge = Judge(bench.contract(*rules), bench.references())
     assert judge.annotations == ("_x0", "_x1")
     assert judge.scope == e.Scope.ORDERED
+
+
+def test_a_product_with_a_wide_window_does_not_wrap(bench) -> None:
+    """What is carried has 126 bits here; judged as if it had 64, three times it would be below zero."""
+    carried = e.Carried(e.Arith("*", e.Col("size"), e.Col("sequence")), ())
+    rule = RowRule("negative", "x", e.Compare("<", e.Arith("*", carried, e.Col("size")), e.Lit(0)), columns=("size",))
+    frame = bench.frame({"size": [2**63 - 1, 3], "sequence": [2**63 - 1, None]})
+    assert _verdict(Judge(bench.contract(rule), bench.references()), frame)["_broken"].to_list() == [0, 0]

@@ -12,6 +12,7 @@ from tapehouse.cli import contract, lake, quarantine, runs
 from tapehouse.cli import lake_serve as _serve  # noqa: F401 - adds its command to the group `lake`
 from tapehouse.cli import lake_upkeep as _upkeep  # noqa: F401 - likewise
 from tapehouse.cli.certify import certificate, certify
+from tapehouse.cli.check import check
 from tapehouse.cli.query import query
 from tapehouse.cli.run import backfill, run
 from tapehouse.cli.shell import DEBUG, Program, Shell
@@ -62,6 +63,7 @@ app.add_typer(quarantine.app, name="quarantine")
 app.command()(backfill)
 app.command()(watch)
 app.command()(query)
+app.command()(check)
 app.command()(certify)
 app.command()(certificate)
 app.add_typer(lake.app, name="lake")

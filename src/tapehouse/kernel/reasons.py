@@ -59,7 +59,7 @@ class ReasonWriter:
         return series_from("reasons", lists)
 
     def _of_rule(self, rule: RowRule, rows: pl.DataFrame, compiler: Compiler) -> pl.DataFrame:
-        observed = rule.observed if rule.observed is not None else _all_of(rule.columns)
+        observed = rule.observed if rule.observed is not None else all_of(rule.columns)
         like = self._typer.of(observed)
         # Not `select`: where both are constant it would be one row long.
         texts = rows.with_columns(
@@ -90,7 +90,7 @@ class ReasonWriter:
         return text.str.slice(0, TEXT_CHARACTERS_MAX)
 
 
-def _all_of(columns: tuple[str, ...]) -> ast.Expr:
+def all_of(columns: tuple[str, ...]) -> ast.Expr:
     """What to show for a rule that does not say: its column, or all of them by name."""
     if len(columns) == 1:
         return ast.Col(columns[0])

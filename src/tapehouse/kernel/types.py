@@ -9,13 +9,14 @@ from tapehouse.contracts.expr_types import Type, type_of
 from tapehouse.contracts.model import Contract
 from tapehouse.contracts.rules.base import RuleScope
 
-__all__ = ["INT64_BITS", "INT128_BITS", "Type", "Typer"]
+__all__ = ["INT64_BITS", "INT128_BITS", "Type", "Typer", "measured_bits"]
 
 _SAME_AS_OPERAND = (ast.Abs, ast.Previous, ast.Carried, ast.CarriedBest, ast.RunningMax, ast.Next)
 # |v| <= 2**63 for every int64; one more bit would not fit.
 _COLUMN_BITS = 63
 INT64_BITS = 62
 INT128_BITS = 126
+_MEASURED_BITS = (31, 47, 61, 63)
 
 
 class Typer:
@@ -51,3 +52,13 @@ class Typer:
         if isinstance(node, ast.Coalesce | ast.Greatest | ast.Least):
             return max(self.bits(item) for item in node.operands)
         return 0 if isinstance(node, ast.Null) else _COLUMN_BITS
+
+
+def measured_bits(low: int | None, high: int | None) -> int:
+    """b such that |value| <= 2**b between these bounds (None: no value), where it can be one of a few, so that few
+    versions of the rules are ever compiled.
+    """
+    if low is None or high is None:
+        return _MEASURED_BITS[0]
+    needed = max(-low, high).bit_length()
+    return next((width for width in _MEASURED_BITS if needed <= width), needed)

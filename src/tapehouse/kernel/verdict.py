@@ -19,7 +19,7 @@ from tapehouse.errors import ContractError, Problem, ReferenceDataError
 from tapehouse.kernel.annotate import Annotator, JudgeState, check_lookups
 from tapehouse.kernel.compile import Compiler, anchored
 from tapehouse.kernel.reasons import ReasonWriter
-from tapehouse.kernel.types import Typer
+from tapehouse.kernel.types import Typer, measured_bits
 from tapehouse.native.columns import series_of
 from tapehouse.reference import References
 
@@ -28,7 +28,6 @@ __all__ = ["BROKEN", "RULES_MAX", "Judge", "JudgeState"]
 BROKEN = "_broken"
 # Bits of a mask that the lake stores as a signed 64-bit integer.
 RULES_MAX = 63
-_WIDTHS = (31, 47, 61, 63)
 
 
 class Judge:
@@ -115,12 +114,8 @@ def _numbers(conditions: list[ast.Expr], typer: Typer, materialised: Mapping[ast
 
 
 def _bits(column: pl.Series) -> int:
-    """b such that |value| <= 2**b, one of a few, so that few versions of the rules are ever compiled."""
     low, high = column.min(), column.max()
-    if not isinstance(low, int) or not isinstance(high, int):
-        return _WIDTHS[0]
-    needed = max(-low, high).bit_length()
-    return next((width for width in _WIDTHS if needed <= width), _WIDTHS[-1])
+    return measured_bits(low, high) if isinstance(low, int) and isinstance(high, int) else measured_bits(None, None)
 
 
 def _masks(annotated: pl.DataFrame, rules: list[tuple[int, pl.Expr]]) -> npt.NDArray[np.uint64]:
