@@ -53,7 +53,7 @@ def uv() -> str:
 
 def call(*command: str | Path) -> str:
     """Run a program; its output. Ends this one where that fails."""
-    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         sys.exit(f"{command[0]} failed:\n{done.stderr.strip()}")
     return done.stdout

@@ -16,13 +16,12 @@ from tapehouse.arguments import load_contract, open_engine, open_lake, reference
 from tapehouse.certification import certify, read_certificate
 from tapehouse.checking import check
 from tapehouse.tapes import generate, score
+from tapehouse.writing import diff, infer, lint
 
 if TYPE_CHECKING:
     import datetime as dt
 
     from tapehouse.arguments import ContractLike, LakeLike, ReferencesLike
-    from tapehouse.contracts.diff import Change
-    from tapehouse.contracts.lint import Finding
     from tapehouse.contracts.model import Contract
     from tapehouse.errors import TapehouseError
     from tapehouse.lake.home import Lake
@@ -269,28 +268,6 @@ def show_run(lake: LakeLike, run_id: str) -> dict[str, Any]:
     from tapehouse.runs.history import show_run as show_run_
 
     return show_run_(open_lake(lake, read_only=True), run_id)
-
-
-def lint(path: str | Path) -> list[Finding]:
-    """Risks and omissions of a contract that loads. Raises ContractError with every problem where it does not."""
-    from tapehouse.contracts.lint import lint as lint_
-
-    load_contract(path)  # a missing file is told as the contract's problem
-    return lint_(path)
-
-
-def diff(old: ContractLike, new: ContractLike) -> list[Change]:
-    """What changed between two versions of a contract, breaking changes first."""
-    from tapehouse.contracts.diff import diff as diff_
-
-    return diff_(load_contract(old), load_contract(new))
-
-
-def infer(path: str | Path, *, name: str = "") -> str:
-    """A contract, as YAML text, guessed from a data file. It is a start: read it before you use it."""
-    from tapehouse.contracts.infer import infer as infer_
-
-    return infer_(Path(path), name=name)
 
 
 def _told(

@@ -44,7 +44,6 @@ def certify(
     Examples:
       tapehouse certify trades.yaml landing/*.csv --reference ref.csv
       tapehouse certify trades.yaml landing --master 'local[4]' --out trades.certificate.json
-      tapehouse certificate trades.certificate.json
     """
     from tapehouse import api
     from tapehouse.cli.output import emit

@@ -46,8 +46,7 @@ def run(
 
     \b
     Examples:
-      tapehouse run trades.yaml landing/*.csv --lake lake
-      tapehouse run trades.yaml landing --reference ref.csv --json
+      tapehouse run trades.yaml landing/*.csv --lake lake --reference ref.csv
       tapehouse run trades.yaml landing --lineage http://marquez:5000 --alert log: --metrics run.prom
       tapehouse run trades.yaml landing --engine spark --master 'local[2]'
     """

@@ -16,7 +16,7 @@ from tapehouse.engines.embedded import THREADS, BatchTotals, JudgedSlice, Select
 from tapehouse.feeds.base import BatchSource
 from tapehouse.kernel.dedupe import key_hashes
 from tapehouse.kernel.order import compact, compactable, split
-from tapehouse.kernel.profile import add_counts
+from tapehouse.kernel.profile import Profile, add_counts
 from tapehouse.kernel.verdict import Judge
 from tapehouse.runs.context import Progress
 from tapehouse.runs.keys import Duplicates
@@ -81,6 +81,20 @@ class Collected:
             if self.compacted is None and good.height:
                 self.compacted = compactable(contract, good)
             return self.compacted or ()
+
+    def rules_broken(self) -> dict[str, int]:
+        """Rows per rule, of all batches."""
+        out: dict[str, int] = {}
+        for codes in self.codes.values():
+            out = add_counts(out, codes)
+        return out
+
+    def profile(self) -> Profile:
+        """Of all rows of all batches."""
+        out = Profile()
+        for totals in self.totals.values():
+            out = out + totals.profile
+        return out
 
     def drop(self, batches: Iterable[int]) -> None:
         """Forget batches that another run has published meanwhile."""

@@ -15,7 +15,7 @@ from tapehouse.engines.embedded import Selection, salts_of
 from tapehouse.errors import ProofError
 from tapehouse.feeds.base import BatchSource
 from tapehouse.kernel.fingerprint import Tally
-from tapehouse.kernel.profile import Profile, add_counts
+from tapehouse.kernel.profile import add_counts
 from tapehouse.kernel.verdict import Judge
 from tapehouse.lake.files import stage_rows
 from tapehouse.lake.home import Lake
@@ -156,7 +156,7 @@ def _settle(this: _Run, collected: Collected) -> RunResult:
         )
     this.progress.stage("publish")
     this.intake.before_publication()
-    settled = Settled(result, written, quarantine, collected, this.clock, profile_of(collected), marks)
+    settled = Settled(result, written, quarantine, collected, this.clock, collected.profile(), marks)
     published_run = publish_run(this.lake, this.contract, settled)
     this.engine.clear(this.lake, this.run_id)
     return published_run
@@ -192,23 +192,8 @@ def _reasons_to_stop(this: _Run, collected: Collected, checks: BatchChecks) -> l
         return []
     records = sum(totals.records for totals in collected.totals.values())
     quarantined = sum(totals.rejected.rows + totals.malformed for totals in collected.totals.values())
-    rules = _codes(collected)
+    rules = collected.rules_broken()
     return [*exceeded(this.contract, records, quarantined, rules), *checks.rejecting]
-
-
-def _codes(collected: Collected) -> dict[str, int]:
-    out: dict[str, int] = {}
-    for codes in collected.codes.values():
-        out = add_counts(out, codes)
-    return out
-
-
-def profile_of(collected: Collected) -> Profile:
-    """Profile of all rows of the run."""
-    out = Profile()
-    for totals in collected.totals.values():
-        out = out + totals.profile
-    return out
 
 
 def _write_job(this: _Run, collected: Collected) -> WriteJob:
@@ -265,7 +250,7 @@ def _result(
     checks: BatchChecks,
     stopped: tuple[str, ...],
 ) -> RunResult:
-    rejecting, warning = by_severity(this.contract, add_counts(_codes(collected), dict(checks.counts)))
+    rejecting, warning = by_severity(this.contract, add_counts(collected.rules_broken(), dict(checks.counts)))
     whole = Proof(0, 0, Tally())
     for proof in proofs.values():
         whole = whole + proof
@@ -298,5 +283,5 @@ def _result(
         engine=this.engine.name,
         notes=(*this.engine.notes(this.contract), *checks.warning),
         references=this.references,
-        lateness_ns=profile_of(collected).lateness_quantiles(),
+        lateness_ns=collected.profile().lateness_quantiles(),
     )
