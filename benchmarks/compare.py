@@ -34,10 +34,15 @@ class Output:
 
 def plain_output(out: Path, counts: dict[str, Any]) -> Output:
     """Output of a script that wrote curated/, quarantine.parquet and bars.parquet."""
-    refused = pl.read_parquet(out / "quarantine.parquet", columns=["reasons"])
+    refused = pl.read_parquet(_parts(out / "quarantine.parquet"), columns=["reasons"])
     reasons = refused.select(pl.col("reasons").list.sort().list.join("+")).to_series()
-    bars = pl.read_parquet(out / "bars.parquet")
+    bars = pl.read_parquet(_parts(out / "bars.parquet"))
     return _output(sorted(out.glob("curated/*/*.parquet")), reasons, _plain_bars(bars), counts)
+
+
+def _parts(path: Path) -> list[Path]:
+    """One file, or those of the folder that Spark makes of it."""
+    return sorted(path.glob("*.parquet")) if path.is_dir() else [path]
 
 
 def lake_output(lake: Path, counts: dict[str, Any]) -> Output:

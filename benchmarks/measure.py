@@ -15,6 +15,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 CONTRACT = HERE.parent / "examples" / "contracts" / "consolidated-trades.yaml"
 TOOLS = ("tapehouse", "duckdb", "polars", "pandas")
+SPARK_TOOLS = ("tapehouse-spark", "spark")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,12 @@ class ToolError(RuntimeError):
 
 def command(tool: str, source: Path, out: Path) -> list[str]:
     """The command line of the reference job in `tool`, reading folder `source` and writing folder `out`."""
-    if tool != "tapehouse":
+    if not tool.startswith("tapehouse"):
         return [sys.executable, str(HERE / "reference_job" / f"{tool}_job.py"), str(source), str(out)]
     files = [str(path) for path in sorted(source.glob("trades_*.csv"))]
     reference = ["--reference", str(source / "ref.csv"), "--lake", str(out), "--json"]
-    return [str(Path(sys.executable).parent / "tapehouse"), "run", str(CONTRACT), *files, *reference]
+    engine = ["--engine", "spark", "--master", "local[2]"] if tool == "tapehouse-spark" else []
+    return [str(Path(sys.executable).parent / "tapehouse"), "run", str(CONTRACT), *files, *reference, *engine]
 
 
 def limit_cpus(cpus: int) -> None:
@@ -51,13 +53,18 @@ def limit_cpus(cpus: int) -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or every start would compile the libraries again
 
 
-def measure(tool: str, source: Path, out: Path) -> Sample:
-    """Run the job once into an empty `out`. Raises ToolError on a non-zero exit."""
+def measure(tool: str, source: Path, out: Path, *, whole_machine: bool = False) -> Sample:
+    """Run the job once into an empty `out`. Raises ToolError on a non-zero exit.
+
+    `whole_machine` counts the processor time of everything that ran meanwhile: Spark's Python workers are children of a
+    process that never waits for them, so theirs shows up nowhere else.
+    """
     shutil.rmtree(out, ignore_errors=True)
     out.parent.mkdir(parents=True, exist_ok=True)
     printed, errors = out.with_name(out.name + ".stdout"), out.with_name(out.name + ".stderr")
     os.sync()  # the last tool's dirty pages are not this one's work
     with printed.open("wb") as stdout, errors.open("wb") as stderr:
+        before = _machine_seconds() if whole_machine else None
         start = time.perf_counter()
         process = subprocess.Popen(command(tool, source, out), stdout=stdout, stderr=stderr)
         _, status, usage = os.wait4(process.pid, 0)
@@ -66,7 +73,14 @@ def measure(tool: str, source: Path, out: Path) -> Sample:
     if process.returncode != 0:
         raise ToolError(f"{tool} ended with {process.returncode}: {errors.read_text()[-2_000:]}")
     counts = json.loads(printed.read_text())
-    return Sample(tool, wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, counts)
+    cpu = usage.ru_utime + usage.ru_stime if before is None else _machine_seconds() - before
+    return Sample(tool, wall, cpu, usage.ru_maxrss * 1024, counts)
+
+
+def _machine_seconds() -> float:
+    """Processor seconds that this machine has spent on anything."""
+    user, nice, system, _, _, irq, softirq = map(int, Path("/proc/stat").read_text().split(maxsplit=8)[1:8])
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
 
 
 def machine() -> dict[str, Any]:

@@ -104,7 +104,12 @@ def curated(rows: DataFrame) -> DataFrame:
         f.expr(f"event_ns div {HOUR_NS}").alias("hour"),
     )  # fmt: skip
     first = f.expr("row_number() over (partition by venue, trade_id order by ts_recv)")
-    return good.withColumn("copy", first).where("copy = 1").drop("copy")
+    if os.environ.get("TWIN") != "1":
+        return good.withColumn("copy", first).where("copy = 1").drop("copy")
+    twin = f.broadcast(good.groupBy("venue", "trade_id").count().where("count > 1").drop("count"))
+    key = ["venue", "trade_id"]
+    copies = good.join(twin, key, "left_semi").withColumn("copy", first).where("copy = 1").drop("copy")
+    return good.join(twin, key, "left_anti").unionByName(copies)
 
 
 def write_curated(rows: DataFrame, out: Path) -> None:
