@@ -26,7 +26,7 @@ class Assumptions:
 
     peak: float = 1.0
     utilisation: float = 0.7
-    engine_factor: float = 1.5
+    engine_factor: float = 1.7
     cores_per_executor: int = 4
     batch_bytes: int = 256 * 10**6
     data_file_rows: int = 8_000_000
