@@ -14,6 +14,7 @@ RUN_KEYS = [
     "status",
     "contract",
     "contract_version",
+    "engine",
     "lake",
     "rows_in",
     "curated",
