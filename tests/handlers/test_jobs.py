@@ -69,6 +69,23 @@ def test_a_step_of_emr_reads_locations(tmp_path: Path, tape: Generated) -> None:
     assert told["proof"] == local.as_dict()["proof"]
 
 
+def test_names_that_need_care(tmp_path: Path, tape: Generated) -> None:
+    """Hive-style folders, blanks and plus signs; a pattern with alternatives has a comma of its own."""
+    folder = tmp_path / "in" / "dt=2024-03-04"
+    folder.mkdir(parents=True)
+    for name, path in zip(("a b+1.csv", "ü(2).csv", "c.csv"), tape.files, strict=True):
+        (folder / name).write_bytes(path.read_bytes())
+    told = result(
+        submit(
+            "emr_job", tmp_path, "--contract", str(CONTRACT), "--lake", (tmp_path / "a lake").as_uri(),
+            "--input", f"file://{tmp_path}/in/*/{{a b+1,c}}.csv", "--input", f"file://{folder}/ü(2).csv",
+            "--reference", str(tape.reference),
+        )
+    )  # fmt: skip
+    assert told["rows_in"] == 5_000
+    assert (tmp_path / "a lake" / "lake.json").is_file()
+
+
 def test_a_glue_job_leaves_glues_own_arguments_alone(tmp_path: Path, tape: Generated) -> None:
     inputs = ",".join(map(str, tape.files))
     own = ["--JOB_NAME", "nightly", "--TempDir", "s3://bucket/tmp", "--enable-metrics", "true"]
@@ -106,6 +123,10 @@ def test_what_is_wrong_is_told_and_fails_the_job(tmp_path: Path, tape: Generated
     bucket = submit("emr_job", tmp_path, "--contract", str(CONTRACT), "--input", "x.csv", "--lake", "s3://bucket/lake")
     assert bucket.returncode == 2
     assert "the lake s3://bucket/lake is not a folder" in said(bucket)
+    twice = ["--reference", "a.csv", "--reference", "b.csv"]
+    named = submit("emr_job", tmp_path, "--contract", str(CONTRACT), "--input", "x.csv", "--lake", "l", *twice)
+    assert named.returncode == 2
+    assert "are not told apart" in said(named)
     unknown = submit("emr_job", tmp_path, "--JOB_NAME", "x", "--contract", "c", "--input", "i", "--lake", "l")
     assert unknown.returncode == 2
     assert "unknown arguments: --JOB_NAME x" in said(unknown)

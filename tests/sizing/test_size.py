@@ -79,7 +79,15 @@ def test_more_never_takes_less(volume: float, more: float, peak: float, utilisat
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"peak": 0.5}, {"utilisation": 0.0}, {"utilisation": 1.5}, {"engine_factor": 0.0}, {"batch_bytes": 0}]
+    "wrong",
+    [
+        {"peak": 0.5},
+        {"utilisation": 0.0},
+        {"utilisation": 1.5},
+        {"engine_factor": 0.0},
+        {"batch_bytes": 0},
+        {"task_memory_bytes": 2e8},
+    ],
 )
 def test_assumptions_that_make_no_sense(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError):

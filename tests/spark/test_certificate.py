@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from typer.testing import CliRunner
 
 import tapehouse
 from tapehouse.certificate.digest import frame_digest
-from tapehouse.certificate.signature import canonical
+from tapehouse.certificate.signature import canonical, signing_key
 from tapehouse.cli.main import app
 from tapehouse.errors import UsageError
 from tapehouse.lake.files import write
@@ -188,6 +190,53 @@ def bits(value: object) -> object:
     import struct
 
     return struct.pack("<d", value) if isinstance(value, float) else value
+
+
+def test_nulls_do_not_trade_places_with_values() -> None:
+    rest = list(range(63))
+    assert frame_digest(pl.DataFrame({"a": [128, *rest]})) != frame_digest(pl.DataFrame({"a": [None, *rest]}))
+    assert frame_digest(pl.DataFrame({"a": [True] * 8})) != frame_digest(pl.DataFrame({"a": [True] * 7 + [None]}))
+
+
+def test_a_column_of_the_contract_counts_whatever_its_name(
+    tape: Generated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`at` and `engine` are columns of our own tables, which are not compared there."""
+    text = Path(TRADES).read_text()
+    contract = tmp_path / "contract.yaml"
+    assert text.count("- name: conditions") == 1
+    text = text.replace("- name: conditions\n", "- name: engine\n        physicalName: conditions\n", 1)
+    contract.write_text(text)
+    change = pl.col("engine") + "x"
+    skewed(monkeypatch, Skewed("curated", lambda rows: rows.with_columns(change)))
+    found = tapehouse.certify(
+        contract, tape.files, references=tape.reference, out=tmp_path / "c.json", key=tmp_path / "key.pem"
+    )
+    assert not found.equal
+    assert [part.table for part in found.tables if not part.equal] == ["consolidated_trades.curated"]
+    assert {"_knowledge_time", "_run_id"} == set(found.tables[0].left_out)
+
+
+def test_a_certificate_that_cannot_be_written_is_told_before_the_work(tape: Generated, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be written: No such file or directory"):
+        tapehouse.certify(
+            TRADES, tape.files, references=tape.reference, out=tmp_path / "no" / "c.json", key=tmp_path / "key.pem"
+        )
+
+
+def test_a_file_whose_name_is_no_unicode(tmp_path: Path, tape: Generated, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = tmp_path / os.fsdecode(b"trades-\xff.csv")
+    odd.write_bytes(tape.files[0].read_bytes())
+    skewed(monkeypatch, Skewed("curated", lambda rows: rows))
+    tapehouse.certify(TRADES, [odd], references=tape.reference, out=tmp_path / "c.json", key=tmp_path / "key.pem")
+    assert tapehouse.read_certificate(tmp_path / "c.json")[0]["equal"] is True
+
+
+def test_keys_made_at_once_are_one(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: signing_key(tmp_path / "key.pem").private_bytes_raw(), range(8)))
+    assert len(set(made)) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["key.pem"]
 
 
 def test_texts_do_not_run_into_each_other() -> None:

@@ -12,6 +12,7 @@ from tapehouse.contracts.load import load
 from tapehouse.contracts.model import Contract, Key
 from tapehouse.errors import FeedError
 from tapehouse.lake.home import Lake
+from tapehouse.runs.distributed import keys
 from tapehouse.runs.distributed.engine import Distributed
 from tapehouse.runs.result import Status
 from tapehouse.runs.run import run
@@ -96,6 +97,29 @@ def test_late_files_copies_of_published_rows_and_a_backfill(
 
 def other_digest(path: Path, pair: Pair) -> str:
     return pair.other.raw.digest(path)
+
+
+def test_rows_without_a_whole_key_stay_where_they_are(
+    pair: Pair, trades: Contract, tape: Generated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are alike, and copies of nothing: the driver must not be sent all of them."""
+    first, *lines = tape.files[0].read_bytes().splitlines(keepends=True)
+    fields = [line.split(b",") for line in lines]
+    bare = [b",".join([*one[:6], b"", *one[7:]]) for one in fields if len(one) == 10]
+    file = tmp_path / "bare.csv"
+    file.write_bytes(first + b"".join(bare))
+    lax = replace(trades, budget=None, rules=tuple(rule for rule in trades.rules if "trade_id" not in rule.code))
+    compared: list[int] = []
+    settle = keys.settle_duplicates
+
+    def counting(contract: Contract, key: Key, pieces: object, rows: list[pl.DataFrame]) -> object:
+        compared.append(sum(frame.height for frame in rows))
+        return settle(contract, key, pieces, rows)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(keys, "settle_duplicates", counting)
+    _, other = referenced(pair, tape).run(lax, [file])
+    assert other.proof.counts["curated"] > 1_000
+    assert sum(compared) < 100
 
 
 def test_known_input_changes_nothing(pair: Pair, trades: Contract, tape: Generated) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,6 +84,32 @@ def test_a_session_is_found_and_its_master_respected(spark: SparkSession) -> Non
     ):
         pass
     assert tasks.SparkTasks(spark).description == f"Spark {spark.version} on local[2]"
+
+
+def test_a_thread_finds_the_session_of_another(spark: SparkSession) -> None:
+    """An active session is one of the thread that made it; the process has no more than one context."""
+
+    def look() -> tuple[bool, str]:
+        with session.spark_session() as found:
+            return found.sparkContext is spark.sparkContext, found.sparkContext.master
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(look).result() == (True, "local[2]")
+    assert spark.range(3).count() == 3
+
+
+def test_the_callers_own_job_group_is_left_as_it_was(spark: SparkSession, tasks: SparkTasks) -> None:
+    context = spark.sparkContext
+    context.setJobGroup("mine", "my work")
+    tasks.map(jobs.squared, [1])
+    assert context.getLocalProperty("spark.jobGroup.id") == "mine"
+    assert context.getLocalProperty("spark.job.description") == "my work"
+    context.setLocalProperty("spark.jobGroup.id", None)  # type: ignore[arg-type]
+
+
+def test_an_error_after_parcels_fails_the_task(tasks: SparkTasks) -> None:
+    with pytest.raises(RunError, match=r"Spark gave up: .*FeedError"):
+        tasks.scatter(jobs.broken_off, [1])
 
 
 def test_frames_over_foreign_memory_are_sent() -> None:

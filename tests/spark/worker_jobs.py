@@ -34,3 +34,8 @@ def counted(group: int, parcels: Iterable[Parcel], attempt: str) -> tuple[int, i
     given = list(parcels)
     assert {bytes(memoryview(parcel.body))[:1] for parcel in given} == {bytes([one.head["from"]]) for one in given}
     return group, sum(len(memoryview(one.body)) for one in given), sorted(one.head["from"] for one in given)
+
+
+def broken_off(number: int, attempt: str) -> Iterator[Parcel | str]:
+    yield Parcel(0, number, b"")
+    raise FeedError("the file ends here", path="one.csv")

@@ -40,7 +40,7 @@ class Certification:
 
     def document(self) -> dict[str, Any]:
         """What is signed: JSON of text, integers, booleans, lists and objects."""
-        return {
+        document = {
             "format": FORMAT,
             "equal": self.equal,
             "issued_at": self.at.isoformat(timespec="seconds"),
@@ -64,9 +64,10 @@ class Certification:
                 }
                 for result in self.runs
             ],
-            "tables": [_texts(table.as_dict()) for table in self.tables],
+            "tables": [table.as_dict() for table in self.tables],
             "versions": versions(),
         }
+        return {name: _texts(value) for name, value in document.items()}
 
 
 def certify(
@@ -106,11 +107,13 @@ def versions() -> dict[str, str]:
 
 
 def _texts(value: Any) -> Any:
-    """Numbers that JSON readers would round, and bytes, as text."""
+    """Numbers that JSON readers would round, and bytes, as text; what is no Unicode (a file's name) is escaped."""
     if isinstance(value, Mapping):
         return {str(name): _texts(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
         return [_texts(one) for one in value]
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, float) or (isinstance(value, int) and abs(value) >= 1 << 53):
         return repr(value)
     if isinstance(value, bytes):

@@ -19,6 +19,7 @@ from tapehouse.runs.read import read_files
 from tapehouse.runs.result import RunResult
 from tapehouse.runs.tables import (
     BATCHES,
+    HOUSE,
     INTERVALS,
     LINEAGE,
     METRICS,
@@ -30,9 +31,15 @@ from tapehouse.runs.tables import (
 )
 
 DIFFERENCES_SHOWN = 5
-# What two runs never have in common: who they are, and when.
-_OWN = {"run_id", "_run_id", "engine", "seconds", "at", "started_at", "finished_at", "expires_at"}
-_OWN |= {"knowledge_time", "_knowledge_time"}
+# What two runs never have in common: who they are, and when. Of tables under contract, only columns that are ours.
+_OWN = frozenset({"_knowledge_time", "_run_id"})
+_OWN_OF_HOUSE = {
+    RUNS.name: frozenset({"run_id", "engine", "started_at", "finished_at", "seconds"}),
+    BATCHES.name: frozenset({"run_id", "knowledge_time"}),
+    METRICS.name: frozenset({"run_id", "at"}),
+    INTERVALS.name: frozenset({"run_id"}),
+    LINEAGE.name: frozenset({"run_id", "at", "expires_at"}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +58,14 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class TableComparison:
-    """Rows and digest of a table in both lakes; equal digests are equal rows in equal order. `differences` are the
-    first few, in order.
+    """Rows and digest of a table in both lakes; equal digests are equal rows in equal order, of all columns but those
+    `left_out`. `differences` are the first few, in order.
     """
 
     table: str
     rows: tuple[int, int]
     sha256: tuple[str, str]
+    left_out: Sequence[str]
     differences: Sequence[Difference] = field(default_factory=tuple)
 
     @property
@@ -72,8 +80,14 @@ class TableComparison:
             "equal": self.equal,
             "rows": list(self.rows),
             "sha256": list(self.sha256),
+            "columns_left_out": list(self.left_out),
             "differences": [one.as_dict() for one in self.differences],
         }
+
+
+def left_out(spec: TableSpec) -> frozenset[str]:
+    """Columns of a table that are not compared."""
+    return _OWN_OF_HOUSE[spec.name] if spec.namespace == HOUSE else _OWN
 
 
 def compare_lakes(contract: Contract, one: RunResult, other: RunResult) -> list[TableComparison]:
@@ -100,7 +114,7 @@ class _Side:
 
     def frame(self, partition: str) -> pl.DataFrame:
         rows = read_files(self.files.get(partition, ()), self.spec.schema)
-        kept = [name for name in rows.columns if name not in _OWN]
+        kept = [name for name in rows.columns if name not in left_out(self.spec)]
         frame = pl.DataFrame([bare(rows.get_column(name)) for name in kept])
         return frame if self.stored else frame.sort(kept)
 
@@ -116,7 +130,7 @@ def _compare(spec: TableSpec, one: _Side, other: _Side) -> TableComparison:
         if digests[0] != digests[1]:
             found.extend(islice(_differences(partition, *frames), DIFFERENCES_SHOWN - len(found)))
     digest = hashed[0].hexdigest(), hashed[1].hexdigest()
-    return TableComparison(spec.identifier, (rows[0], rows[1]), digest, tuple(found))
+    return TableComparison(spec.identifier, (rows[0], rows[1]), digest, sorted(left_out(spec)), tuple(found))
 
 
 def _differences(partition: str, one: pl.DataFrame, other: pl.DataFrame) -> Iterator[Difference]:

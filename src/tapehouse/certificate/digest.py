@@ -18,8 +18,10 @@ def frame_digest(frame: pl.DataFrame) -> str:
     hashed = hashlib.sha256()
     for series in frame.iter_columns():
         column = bare(series)
-        hashed.update(f"{column.name}\0{column.dtype}\0{len(column)}\0".encode())
+        hashed.update(f"{len(column.name)} {column.name} {column.dtype} {len(column)} {column.null_count()}".encode())
         for part in _bytes(column):
+            # Each part with its length before it: no two lists of parts are the same run of bytes.
+            hashed.update(len(part).to_bytes(8, "big"))
             hashed.update(part)
     return hashed.hexdigest()
 

@@ -1,11 +1,13 @@
-"""Ed25519 signatures (RFC 8032) of JSON documents in the canonical form of RFC 8785, without fractions."""
+"""Ed25519 signatures (RFC 8032) of JSON documents in a canonical form: keys in order, no blanks, no fractions."""
 
 from __future__ import annotations
 
 import base64
 import json
 import os
+import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,10 +32,14 @@ def signing_key(path: Path) -> Ed25519PrivateKey:
     if not path.exists():
         made = Ed25519PrivateKey.generate()
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-        return made
+        descriptor, name = tempfile.mkstemp(dir=path.parent)  # for its owner's eyes only
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+            with suppress(FileExistsError):  # another process was first, and its key is taken
+                os.link(name, path)
+        finally:
+            Path(name).unlink()
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
     except (ValueError, TypeError) as error:

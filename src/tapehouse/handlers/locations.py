@@ -43,10 +43,16 @@ class Locations:
         return found[0]
 
     def _found(self, location: str) -> list[tuple[Any, Any]]:
-        path = self._path(location)
-        system = path.getFileSystem(self._configuration())
-        statuses = list(system.globStatus(path) or [])
-        files = [one for status in statuses for one in (_inside(system, status) if status.isDirectory() else [status])]
+        from py4j.protocol import Py4JJavaError
+
+        try:
+            path = self._path(location)
+            system = path.getFileSystem(self._configuration())
+            found = list(system.globStatus(path) or [])
+            files = [one for status in found for one in (_inside(system, status) if status.isDirectory() else [status])]
+        except Py4JJavaError as error:
+            why = str(error.java_exception.getMessage() or error.java_exception.toString()).splitlines()[0]
+            raise FeedError(why, path=location, fix="check the location and the job's permissions") from error
         if not files:
             raise FeedError("there is no file", path=location, fix="check the location and the job's permissions")
         return [(system, status) for status in files]
@@ -56,7 +62,8 @@ class Locations:
         target = self._folder / f"{self._brought:06d}" / str(status.getPath().getName())
         target.parent.mkdir(parents=True)
         # The raw local file system leaves no checksum file beside the copy.
-        system.copyToLocalFile(False, status.getPath(), self._path(target.as_uri()), True)
+        # Hadoop takes a location as it is written: percent signs would become part of the name.
+        system.copyToLocalFile(False, status.getPath(), self._path(f"file://{target}"), True)
         self.origins[target] = str(status.getPath())
         return target
 

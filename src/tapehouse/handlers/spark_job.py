@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import unquote, urlparse
 
 from tapehouse.arguments import reference_paths
 from tapehouse.contracts.model import Contract
@@ -58,14 +60,20 @@ def run_job(options: argparse.Namespace) -> RunResult:
 
 
 def _each(given: Sequence[str]) -> list[str]:
-    """Every value of an argument that may be repeated; where it cannot be, as in Glue, they stand with commas."""
-    return [part for one in given for part in one.split(",") if part]
+    """Every value of an argument that may be repeated; where it cannot be, as in Glue, they stand with commas. One in
+    braces is part of a pattern.
+    """
+    return [part for one in given for part in re.split(r",(?![^{]*\})", one) if part]
 
 
 def _references(contract: Contract, given: Sequence[str], locations: Locations) -> dict[str, Path]:
     """Local files of the contract's tables; one without a name is of its only table."""
-    named = {name: locations.bring_one(location) for name, location in map(_named, given)}
-    return reference_paths(contract, named.get("") or named)
+    pairs = [_named(one) for one in given]
+    names = [name for name, _ in pairs]
+    if len(set(names)) != len(names) or ("" in names and len(names) > 1):
+        raise UsageError(f"reference tables {', '.join(given)} are not told apart", fix="name each: NAME=LOCATION")
+    named = {name: locations.bring_one(location) for name, location in pairs}
+    return reference_paths(contract, named.get("", named))
 
 
 def main(name: str, arguments: Sequence[str], *, ignore_others: bool = False) -> int:
@@ -90,9 +98,10 @@ def _named(text: str) -> tuple[str, str]:
 
 
 def _folder(location: str) -> Path:
-    if "://" in location and not location.startswith("file:"):
+    parts = urlparse(location)
+    if parts.scheme not in ("", "file"):
         raise UsageError(
             f"the lake {location} is not a folder",
             fix="name a folder that all machines of the cluster mount, such as one of EFS or FSx",
         )
-    return Path(location.removeprefix("file://"))
+    return Path(unquote(parts.path) if parts.scheme else location)

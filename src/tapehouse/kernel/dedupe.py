@@ -21,7 +21,9 @@ Hashes = npt.NDArray[np.uint64]
 
 
 def key_hashes(frame: pl.DataFrame, key: Key) -> Hashes:
-    """One 64-bit hash per row, comparable only within this process."""
+    """One 64-bit hash per row. Of text columns it is the same in every process of one version of Polars; of categories,
+    only in this one.
+    """
     parts = [pl.col(name).hash(seed=index) for index, name in enumerate(key.columns)]
     mixed = parts[0]
     for part in parts[1:]:

@@ -66,7 +66,8 @@ class Landing:
         self._syncer.shutdown(wait=False, cancel_futures=True)
 
     def _bring(self, source: Path) -> Landed:
-        origin = self._origins.get(source, str(source))
+        # Names need not be Unicode, and columns of text must: other bytes are shown as \\xff.
+        origin = self._origins.get(source, str(source)).encode("utf-8", "backslashreplace").decode()
         held = self._store.held(source)
         if held is not None:
             return replace(held, origin=origin)

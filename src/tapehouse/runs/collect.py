@@ -76,7 +76,7 @@ class Collected:
             self.quarantine.add(rejected_rows(contract, rejected.rows, reasons, rejected.raw))
 
     def _compactable(self, contract: Contract, good: pl.DataFrame) -> tuple[str, ...]:
-        """Decided once for the whole run, by its first slice: all pieces must have the same types."""
+        """Decided once for all that is collected here, by its first slice: its pieces must have the same types."""
         with self._lock:
             if self.compacted is None and good.height:
                 self.compacted = compactable(contract, good)

@@ -78,6 +78,10 @@ class Engine(Protocol):
         """Remove the files of attempts that did not count, once the run is published."""
         ...
 
+    def close(self) -> None:
+        """The run is over, however it ended."""
+        ...
+
 
 class Embedded:
     """Threads of this process; see `engines.embedded`."""
@@ -127,6 +131,9 @@ class Embedded:
 
     def clear(self, lake: Lake, run_id: str) -> None:
         """Nothing is attempted twice here."""
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 def digests_of(sources: Sequence[BatchSource]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import polars as pl
 
 from tapehouse.contracts.model import Contract
 from tapehouse.engines.embedded import Selection, salts_of
-from tapehouse.errors import ProofError
+from tapehouse.errors import ProofError, TapehouseError
 from tapehouse.feeds.base import BatchSource
 from tapehouse.kernel.fingerprint import Tally
 from tapehouse.kernel.profile import add_counts
@@ -89,7 +90,11 @@ def execute(
     judge = Judge(contract, loaded)
     check_fit(lake, contract)
     this = _Run(contract, lake, engine, intake, loaded.versions(), progress, new_run_id(clock.started), clock)
-    with lake.staging(this.run_id) as folder, ThreadPoolExecutor(1, thread_name_prefix="keep") as aside:
+    with (
+        lake.staging(this.run_id) as folder,
+        ThreadPoolExecutor(1, thread_name_prefix="keep") as aside,
+        closing(engine),
+    ):
         kept = aside.submit(keep_contract, lake, contract)  # waits for the disk, not for a processor
         collected = engine.collect(contract, judge, intake.sources, folder, progress, intake.only)
         kept.result()
@@ -158,7 +163,8 @@ def _settle(this: _Run, collected: Collected) -> RunResult:
     this.intake.before_publication()
     settled = Settled(result, written, quarantine, collected, this.clock, collected.profile(), marks)
     published_run = publish_run(this.lake, this.contract, settled)
-    this.engine.clear(this.lake, this.run_id)
+    with suppress(OSError, TapehouseError):  # the run stands; what cannot be removed now is an orphan
+        this.engine.clear(this.lake, this.run_id)
     return published_run
 
 

@@ -102,8 +102,13 @@ def published_rows(contract: Contract, key: Key, rows: pl.DataFrame) -> pl.DataF
 def candidate_rows(
     contract: Contract, key: Key, index: int, piece: Piece, positions: Positions, digests: Sequence[str]
 ) -> pl.DataFrame:
-    """Rows of piece number `index` at these positions, less those that do not count."""
+    """Rows of piece number `index` at these positions, less those that do not count: rejected ones, and those whose key
+    has a null part, which identifies nothing.
+    """
     positions = positions[~np.isin(positions, piece.bad)]
+    if len(positions):
+        keys = gather(piece.frame().select(key.columns), positions)
+        positions = positions[keys.select(pl.all_horizontal(pl.all().is_not_null())).to_series().to_numpy()]
     frame = gather(piece.frame().select(*_names(contract, key), "_row"), positions)
     named = frame.with_columns(pl.lit(digests[piece.batch]).alias("_batch"))
     return _columns(contract, key, named, index, positions).with_columns(pl.lit(value=False).alias("_published"))

@@ -77,6 +77,8 @@ def measure() -> Measured:
             found.append((size, _run(_CONTRACT, home / "lake", made.reference, made.files)))
     (small, one), (large, other) = found
     more = large - small
+    if other["cpu_seconds"] <= one["cpu_seconds"]:
+        raise RunError("the larger of the two measured runs took less time", fix="measure on a quieter machine")
     memory = max(0.0, (other["peak_bytes"] - one["peak_bytes"]) / more)
     return Measured(
         engine="embedded",

@@ -72,7 +72,7 @@ def parse_volume(text: str) -> float:
 
 def size(volume_bytes_per_day: float, measured: Measured, given: Assumptions) -> Sizing:
     """The arithmetic. Raises UsageError for assumptions that make no sense."""
-    _check(volume_bytes_per_day, given)
+    _check(volume_bytes_per_day, measured, given)
     average = volume_bytes_per_day / SECONDS_PER_DAY
     busiest = average * given.peak
     speed = measured.bytes_per_core_second / given.engine_factor
@@ -114,7 +114,7 @@ def size(volume_bytes_per_day: float, measured: Measured, given: Assumptions) ->
     return Sizing(volume_bytes_per_day, lines, tuple(warnings))
 
 
-def _check(volume: float, given: Assumptions) -> None:
+def _check(volume: float, measured: Measured, given: Assumptions) -> None:
     wrong = [
         text
         for text, good in (
@@ -124,6 +124,11 @@ def _check(volume: float, given: Assumptions) -> None:
             ("the engine factor is not positive", given.engine_factor > 0),
             ("an executor has no core", given.cores_per_executor >= 1),
             ("a batch has no bytes", given.batch_bytes > 0),
+            (
+                f"a task's memory is below the {measured.base_memory_bytes / 1e9:.1f} GB that it takes without a row",
+                given.task_memory_bytes > measured.base_memory_bytes,
+            ),
+            ("the measured cost of a byte is not positive", measured.cpu_seconds_per_byte > 0),
         )
         if not good
     ]

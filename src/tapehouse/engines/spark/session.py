@@ -34,7 +34,7 @@ def default_master() -> str:
 
 @contextmanager
 def spark_session(master: str | None = None, settings: Mapping[str, str] | None = None) -> Iterator[SparkSession]:
-    """The session that is active in this process; where there is none, one on `master`, stopped at the end.
+    """The session that this process has; where it has none, one on `master`, stopped at the end.
 
     `settings` are Spark properties that go before ours. Raises RunError when pyspark or Java is missing or Spark does
     not start, UsageError when the active session runs on another master than the one asked for.
@@ -43,19 +43,43 @@ def spark_session(master: str | None = None, settings: Mapping[str, str] | None 
         from pyspark.sql import SparkSession
     except ImportError as error:
         raise RunError("pyspark is not installed", fix="pip install 'tapehouse[spark]'") from error
-    active = SparkSession.getActiveSession()
+    active = _running(SparkSession)
     if active is not None:
         running = active.sparkContext.master
         if master not in (None, running):
             raise UsageError(f"this process has a Spark session on {running} already", fix="leave out the master")
         yield active
         return
-    with tempfile.TemporaryDirectory(prefix="tapehouse-spark-") as folder:
+    with tempfile.TemporaryDirectory(prefix="tapehouse-spark-") as folder, _environment():
         made = _start(SparkSession, master or default_master(), settings or {}, Path(folder))
         try:
             yield made
         finally:
             made.stop()
+
+
+def _running(maker: type[SparkSession]) -> SparkSession | None:
+    """The process's session, whichever thread made it. An active session is one of the asking thread alone."""
+    from pyspark import SparkContext
+
+    active = maker.getActiveSession()
+    if active is not None or SparkContext._active_spark_context is None:
+        return active
+    return maker.builder.getOrCreate()
+
+
+@contextmanager
+def _environment() -> Iterator[None]:
+    """Puts the environment back as it was: it names folders that will be gone."""
+    before = {name: os.environ.get(name) for name in ("JAVA_HOME", "PYSPARK_PYTHON", "SPARK_LOCAL_IP")}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _start(maker: type[SparkSession], master: str, settings: Mapping[str, str], folder: Path) -> SparkSession:

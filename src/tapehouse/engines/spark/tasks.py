@@ -46,6 +46,8 @@ _PARCEL = pa.schema(
 _PARCEL_DDL = "item long, group long, result binary, head binary, body binary"
 # Of what rows in Arrow are made of for Python, which counts rows and not bytes; ours may be of many megabytes.
 _ROWS_AT_ONCE = {"spark.sql.execution.arrow.maxRecordsPerBatch": "1"}
+# What the caller's own jobs are grouped by.
+_JOB_GROUP = ("spark.jobGroup.id", "spark.job.description", "spark.job.interruptOnCancel")
 # Partitions must stay as they were asked for.
 _AS_TOLD = {"spark.sql.adaptive.enabled": "false"}
 
@@ -108,7 +110,7 @@ class SparkTasks:
             except BaseException:
                 made.unpersist()
                 raise
-        return SparkScattered(self, made, results, groups)
+        return SparkScattered(self, made, results, groups, shared)
 
     def consume(
         self, parcels: DataFrame, groups: int, work: Callable[[int, Iterable[Parcel], str], R], watch: Watch
@@ -156,6 +158,7 @@ class SparkTasks:
     def _watched(self, watch: Watch) -> Iterator[None]:
         """Tells `watch` of finished tasks; turns what Spark raises into our errors and cancels what is left."""
         group, over = uuid.uuid4().hex, threading.Event()
+        before = {name: self._context.getLocalProperty(name) for name in _JOB_GROUP}
         self._context.setJobGroup(group, "tapehouse", interruptOnCancel=True)
         watcher = threading.Thread(target=self._tell, args=(group, watch, over), name="watch", daemon=True)
         watcher.start()
@@ -172,6 +175,8 @@ class SparkTasks:
         finally:
             over.set()
             watcher.join()
+            for name, value in before.items():  # None removes a property
+                self._context.setLocalProperty(name, value)  # type: ignore[arg-type]
 
     def _tell(self, group: str, watch: Watch, over: threading.Event) -> None:
         tracker = self._context.statusTracker()
@@ -183,8 +188,15 @@ class SparkTasks:
 class SparkScattered(Generic[R]):
     """Parcels on the executors' disks."""
 
-    def __init__(self, tasks: SparkTasks, parcels: DataFrame, results: list[R], groups: list[int]) -> None:
-        self._tasks, self._parcels, self._groups = tasks, parcels, groups
+    def __init__(
+        self,
+        tasks: SparkTasks,
+        parcels: DataFrame,
+        results: list[R],
+        groups: list[int],
+        shared: Broadcast[tuple[bytes, list[bytes]]],
+    ) -> None:
+        self._tasks, self._parcels, self._groups, self._shared = tasks, parcels, groups, shared
         self.results = results
 
     def gather(self, work: Callable[[int, Iterable[Parcel], str], S], watch: Watch = unwatched) -> list[S]:
@@ -194,6 +206,7 @@ class SparkScattered(Generic[R]):
     def close(self) -> None:
         """Free the disks."""
         self._parcels.unpersist()
+        self._shared.destroy()
 
 
 def _stages(tracker: Any, job: int) -> list[int]:
@@ -241,16 +254,21 @@ def _opened(result: bytes) -> Any:
 
 
 def _parcels(item: int, work: Callable[[], Iterator[Any]]) -> Iterator[pa.RecordBatch]:
-    """The rows of one item: its parcels, then its result."""
-    result: bytes = dumps(None)
+    """The rows of one item: its parcels, then its result. An error after some of the parcels fails the task: it may be
+    one that is done again for its parcels, whose result was taken before.
+    """
+    result, sent = dumps(None), False
     try:
         for one in work():
             if isinstance(one, Parcel):
                 row = {"item": item, "group": one.group, "head": dumps(one.head), "body": one.body}
+                sent = True
                 yield pa.RecordBatch.from_pylist([row], _PARCEL)
             else:
                 result = dumps(one)
     except TapehouseError as error:
+        if sent:
+            raise
         result = dumps(error)
     yield pa.RecordBatch.from_pylist([{"item": item, "result": result}], _PARCEL)
 

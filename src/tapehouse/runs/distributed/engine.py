@@ -1,10 +1,10 @@
 """A run's heavy steps as tasks.
 
 Rows go from the task of their batch to the task of their partition in one of two ways. *Shuffled*: the engine's own
-shuffle takes them there, and nothing but finished files reaches the lake's storage. That needs every copy of a row in
-the partition where it is compared, so the contract has no key, or one that holds the event time. *Staged*: tasks write
-them to files by partition in the run's folder and the engine only schedules; keys are compared between all partitions
-by their hashes before anything is written.
+shuffle takes them there, and of good rows only finished files reach the lake's storage. That needs every copy of a row
+in the partition where it is compared, so the contract has no key, or one that holds the event time. *Staged*: tasks
+write them to files by partition in the run's folder and the engine only schedules; keys are compared between all
+partitions by their hashes before anything is written.
 """
 
 from __future__ import annotations
@@ -174,6 +174,12 @@ class Distributed:
         """What is written after this, by an attempt that Spark has yet to stop, is for `lake orphans` to find."""
         lake.discard(run_id)
 
+    def close(self) -> None:
+        """Forget what lies with the engine; the next run begins anew."""
+        if self._scattered is not None:
+            self._scattered.close()
+        self._scattered, self._hashed = None, []
+
     def _written(
         self, job: WriteJob, collected: Collected, duplicates: Duplicates | None, published: PublishedRows
     ) -> tuple[list[PartitionWritten], list[pl.DataFrame]]:
@@ -188,7 +194,6 @@ class Distributed:
         written = self._tasks.map(partial(write_from_files, job), bare)
         batches = frozenset(collected.totals)
         sent = [one for one in self._scattered.gather(partial(write_from_parcels, job, befores, batches)) if one]
-        self._scattered.close()
         dropped = [rows for _, rows in sent if rows is not None]
         return [*written, *(one for one, _ in sent)], dropped
 

@@ -2,7 +2,7 @@
 
 Each batch's task parts the hashes of its keys into ranges. A task per range finds the values that occur more than once
 in any batch, or in the lake. Then a task per batch picks out the few rows with such a hash, and the driver compares
-those by their real key. What the driver holds grows with the repeated keys, not with the rows.
+those by their real key. The driver holds the repeated keys, and the keys of the lake's rows in reach.
 """
 
 from __future__ import annotations
@@ -39,23 +39,6 @@ class KeyHashes:
         return np.fromfile(self.path, np.uint64, count=last - first, offset=first * 8)
 
 
-@dataclass(frozen=True, slots=True)
-class KeyRange:
-    """One range of all batches' hashes, and those of the lake's rows."""
-
-    number: int
-    batches: Sequence[KeyHashes]
-    published: Hashes
-
-
-@dataclass(frozen=True, slots=True)
-class BatchKeys:
-    """A batch's pieces with their numbers in the run, and the hashes looked for, ascending."""
-
-    pieces: Mapping[int, Piece]
-    values: Hashes
-
-
 def hash_keys(contract: Contract, pieces: Sequence[Piece], folder: Path, ranges: int) -> KeyHashes:
     """Hash the keys of a batch's rows into a file."""
     if contract.key is None:
@@ -82,32 +65,36 @@ def find_duplicates(
     ours = _hashes(known, key) if known is not None else np.empty(0, np.uint64)
     ranges = len(hashed[0].starts) - 1 if hashed else 1
     parted, starts = _parted(ours, ranges)
-    work = [KeyRange(n, hashed, parted[starts[n] : starts[n + 1]]) for n in range(ranges)]
-    values = np.concatenate(tasks.map(repeated_in_range, work))
+    values = np.concatenate(tasks.map(partial(repeated_in_range, hashed, parted, starts), range(ranges)))
     if not len(values):
         return None
     by_batch: dict[int, dict[int, Piece]] = {}
     for index, piece in enumerate(pieces):
         by_batch.setdefault(piece.batch, {})[index] = piece
-    found = partial(rows_with_keys, contract, digests)
-    rows = tasks.map(found, [BatchKeys(mine, values) for mine in by_batch.values()])
+    rows = tasks.map(partial(rows_with_keys, contract, digests, values), list(by_batch.values()))
     if known is not None:
         rows.append(published_rows(contract, key, known[candidates(ours, values)]))
     return settle_duplicates(contract, key, pieces, rows)
 
 
-def repeated_in_range(work: KeyRange, attempt: str) -> Hashes:
-    """Hashes that occur more than once, ascending."""
-    return repeated([*(batch.read(work.number) for batch in work.batches), work.published])
+def repeated_in_range(
+    batches: Sequence[KeyHashes], published: Hashes, starts: npt.NDArray[np.int64], number: int, attempt: str
+) -> Hashes:
+    """Hashes of one range that occur more than once, ascending; in the batches or among the lake's, whose ranges begin
+    at `starts`.
+    """
+    return repeated([*(batch.read(number) for batch in batches), published[starts[number] : starts[number + 1]]])
 
 
-def rows_with_keys(contract: Contract, digests: Sequence[str], work: BatchKeys, attempt: str) -> pl.DataFrame:
-    """The batch's rows whose key has one of the hashes."""
+def rows_with_keys(
+    contract: Contract, digests: Sequence[str], values: Hashes, pieces: Mapping[int, Piece], attempt: str
+) -> pl.DataFrame:
+    """A batch's rows whose key has one of the hashes; `pieces` by their number in the run."""
     if contract.key is None:
         raise AssertionError("a contract without a key has no candidates")
     found = []
-    for index, piece in work.pieces.items():
-        positions = candidates(_hashes(piece.frame(), contract.key), work.values)
+    for index, piece in pieces.items():
+        positions = candidates(_hashes(piece.frame(), contract.key), values)
         found.append(plain(candidate_rows(contract, contract.key, index, piece, positions, digests)))
     return pl.concat(found)
 
