@@ -122,10 +122,12 @@ def test_rows_without_a_whole_key_stay_where_they_are(
     assert sum(compared) < 100
 
 
-def test_known_input_changes_nothing(pair: Pair, trades: Contract, tape: Generated) -> None:
-    referenced(pair, tape).run(trades, tape.files[:1])
+@pytest.mark.parametrize("key", [Key(("venue", "trade_id")), None])
+def test_known_input_changes_nothing(pair: Pair, trades: Contract, tape: Generated, key: Key | None) -> None:
+    contract = replace(trades, key=key)
+    referenced(pair, tape).run(contract, tape.files[:1])
     engine = Distributed(pair.tasks)
-    again = run(trades, tape.files[:1], lake=pair.other, references=pair.references, engine=engine)
+    again = run(contract, tape.files[:1], lake=pair.other, references=pair.references, engine=engine)
     assert again.status == Status.NOTHING
     assert leftovers(pair.other) == []
 

@@ -62,6 +62,15 @@ def total(tallies: Iterable[Tally]) -> Tally:
     return out
 
 
+def merged(parts: Iterable[Mapping[int, Tally]]) -> dict[int, Tally]:
+    """Sum by batch of tallies of disjoint sets."""
+    out: dict[int, Tally] = {}
+    for part in parts:
+        for batch, tally in part.items():
+            out[batch] = out.get(batch, Tally()) + tally
+    return out
+
+
 def batch_salt(digest: str) -> int:
     """The part of a row's identity that its batch gives: the first 64 bits of the batch's sha256."""
     return int(digest[:16], 16)

@@ -13,7 +13,7 @@ import polars as pl
 from tapehouse.contracts.model import Contract
 from tapehouse.engines.embedded import Selection
 from tapehouse.feeds.base import BatchSource
-from tapehouse.kernel.fingerprint import Tally, tally_by_batch
+from tapehouse.kernel.fingerprint import Tally, merged, tally_by_batch
 from tapehouse.kernel.verdict import Judge
 from tapehouse.lake.home import Lake
 from tapehouse.runs.collect import Collected, collect
@@ -112,11 +112,7 @@ class Embedded:
 
     def good(self, contract: Contract, collected: Collected, salts: npt.NDArray[np.uint64]) -> Mapping[int, Tally]:
         """Counted from the stage."""
-        found: dict[int, Tally] = {}
-        for piece in collected.stage:
-            for batch, rows in tally_by_batch(piece.good(), contract.columns, salts).items():
-                found[batch] = found.get(batch, Tally()) + rows
-        return found
+        return merged(tally_by_batch(piece.good(), contract.columns, salts) for piece in collected.stage)
 
     def write(
         self,

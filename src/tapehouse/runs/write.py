@@ -15,7 +15,7 @@ import polars as pl
 
 from tapehouse.contracts.model import Contract, Derivation, Role
 from tapehouse.kernel.derive import derive, derived_columns
-from tapehouse.kernel.fingerprint import Tally, tally_by_batch
+from tapehouse.kernel.fingerprint import Tally, merged, tally_by_batch
 from tapehouse.kernel.order import Positions, partition_label, stored_order
 from tapehouse.kernel.pieces import Pieces
 from tapehouse.lake import disk
@@ -97,8 +97,8 @@ class Written:
         """Count one more partition; in order of their labels."""
         self.partitions.append(partition)
         self.staged.extend(partition.staged)
-        _merge(self.tallies, partition.tallies)
-        _merge(self.duplicates, partition.dropped)
+        self.tallies = merged([self.tallies, partition.tallies])
+        self.duplicates = merged([self.duplicates, partition.dropped])
 
 
 def write_partitions(
@@ -153,11 +153,6 @@ def _sync_early(staged: Staged) -> None:
     for path in staged.add:
         with suppress(OSError):
             disk.sync_file(path)
-
-
-def _merge(into: dict[int, Tally], more: Mapping[int, Tally]) -> None:
-    for batch, tally in more.items():
-        into[batch] = into.get(batch, Tally()) + tally
 
 
 def write_partition(job: WriteJob, label: str, new: NewRows, before: Before) -> PartitionWritten:

@@ -137,7 +137,7 @@ class SparkTasks:
         return self._context.broadcast((dumps(work), [dumps(item) for item in items]))
 
     def _tasks(self, count: int) -> DataFrame:
-        return self._spark.range(0, count, numPartitions=count)
+        return self._spark.range(0, count, numPartitions=max(1, count))
 
     @contextmanager
     def _set(self, settings: dict[str, str]) -> Iterator[None]:

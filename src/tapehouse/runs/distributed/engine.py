@@ -23,7 +23,7 @@ from tapehouse.contracts.model import Contract
 from tapehouse.engines.embedded import Selection
 from tapehouse.engines.tasks import Parcel, Scattered, Tasks
 from tapehouse.feeds.base import BatchSource
-from tapehouse.kernel.fingerprint import Tally, tally_by_batch
+from tapehouse.kernel.fingerprint import Tally, merged, tally_by_batch
 from tapehouse.kernel.verdict import Judge
 from tapehouse.lake.home import Lake
 from tapehouse.runs.collect import Collected, number
@@ -144,11 +144,7 @@ class Distributed:
         else:
             parts = [collected.stage.pieces(value, np.arange(len(salts))) for value in collected.stage.partitions]
             counted = self._tasks.map(partial(tally_pieces, contract, salts), parts)
-        found: dict[int, Tally] = {}
-        for tallies in counted:
-            for batch, rows in tallies.items():
-                found[batch] = found.get(batch, Tally()) + rows
-        return {batch: rows for batch, rows in found.items() if batch in collected.totals}
+        return {batch: rows for batch, rows in merged(counted).items() if batch in collected.totals}
 
     def write(
         self,
@@ -214,11 +210,7 @@ def tally_pieces(
     contract: Contract, salts: npt.NDArray[np.uint64], pieces: Sequence[Piece], attempt: str
 ) -> dict[int, Tally]:
     """Good rows of pieces in files, by ordinal of the batch."""
-    found: dict[int, Tally] = {}
-    for piece in pieces:
-        for batch, rows in tally_by_batch(piece.good(), contract.columns, salts).items():
-            found[batch] = found.get(batch, Tally()) + rows
-    return found
+    return merged(tally_by_batch(piece.good(), contract.columns, salts) for piece in pieces)
 
 
 def tally_parcels(
