@@ -105,7 +105,7 @@ def test_a_budget_stops_the_run(program, contract, bad_tape, tmp_path):
     done = program(*words, "--json", "--alert", "log:")
     assert done.code == exits.STOPPED
     result = done.json
-    assert list(result) == [*RUN_KEYS[:11], "withheld", *RUN_KEYS[11:]]
+    assert list(result) == [*RUN_KEYS[:12], "withheld", *RUN_KEYS[12:]]
     assert result["status"] == "stopped"
     assert "budget is 10.00%" in result["stopped_because"][0]
     alert = json.loads(done.err)

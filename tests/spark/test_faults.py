@@ -174,21 +174,11 @@ def executors(driver: int) -> list[int]:
     ]
 
 
-def test_an_executor_is_killed_while_it_judges(place: Place) -> None:
+@pytest.mark.parametrize("moment", ["staged", "written"])
+def test_an_executor_is_killed(place: Place, moment: str) -> None:
+    """While it judges, and while it writes: what it had judged before is then lost as well where rows are shuffled."""
     attempt = place.start(CLUSTER)
-    attempt.wait_for(place.staged)
-    victim = executors(attempt.process.pid)[0]
-    os.kill(victim, signal.SIGKILL)
-    assert attempt.end() == "published"
-    assert not Path(f"/proc/{victim}").exists()
-    retried(attempt)
-    place.check()
-
-
-def test_an_executor_is_killed_while_it_writes(place: Place) -> None:
-    """What it had judged before is lost as well where rows are shuffled, and judged again."""
-    attempt = place.start(CLUSTER)
-    attempt.wait_for(place.written)
+    attempt.wait_for(getattr(place, moment))
     victim = executors(attempt.process.pid)[0]
     os.kill(victim, signal.SIGKILL)
     assert attempt.end() == "published"
