@@ -43,7 +43,7 @@ test: $(VENV)/.ready-dev lint types ## lint, types and the fast tests
 # No tests found is a failure here (pytest's exit code 5): a slow suite that vanished must not pass.
 test-slow: $(VENV)/.ready-dev $(VENV)-spark35/.ready ## crash matrices, long differential runs, the older line of Spark
 	$(BIN)/pytest -m slow -n $(JOBS) --dist loadgroup --timeout 1800 $(PYTEST_ARGS)
-	$(VENV)-spark35/bin/pytest tests/spark --timeout 1800 $(PYTEST_ARGS)
+	$(VENV)-spark35/bin/pytest tests/spark -m "not slow or both_lines" --timeout 1800 $(PYTEST_ARGS)
 
 test-all: test test-slow ## everything
 

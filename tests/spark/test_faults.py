@@ -174,6 +174,7 @@ def executors(driver: int) -> list[int]:
     ]
 
 
+@pytest.mark.both_lines
 @pytest.mark.parametrize("moment", ["staged", "written"])
 def test_an_executor_is_killed(place: Place, moment: str) -> None:
     """While it judges, and while it writes: what it had judged before is then lost as well where rows are shuffled."""

@@ -18,7 +18,7 @@ from .support import rows_of
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytestmark = [pytest.mark.slow, NEEDS_ICEBERG]
+pytestmark = [pytest.mark.slow, pytest.mark.both_lines, NEEDS_ICEBERG]
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from .serving import NEEDS_ICEBERG, TRADES, Served, served
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytestmark = [pytest.mark.slow, NEEDS_ICEBERG]
+pytestmark = [pytest.mark.slow, pytest.mark.both_lines, NEEDS_ICEBERG]
 BARS_DIFFER = "differs from what its curated rows give"
 
 
