@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tapehouse.arguments import load_contract, open_engine, open_lake, reference_paths
+from tapehouse.arguments import check_engine, load_contract, open_engine, open_lake, reference_paths
 from tapehouse.certification import certify, read_certificate
 from tapehouse.checking import check
 from tapehouse.tapes import generate, score
@@ -84,6 +84,7 @@ def run(
     terms = load_contract(contract)
     tables = reference_paths(terms, references)
     # Looked up before the lake is opened: a typing error must not leave an empty lake behind.
+    check_engine(engine, master)
     paths = expand([inputs] if isinstance(inputs, str | Path) else inputs)
     home = open_lake(lake, create=True)
     landing = Landing(home.raw, paths, origins)  # copies and hashes while the engine is being imported

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tapehouse.errors import UsageError
+from tapehouse.errors import RunError, UsageError
 
 if TYPE_CHECKING:
     from tapehouse.contracts.model import Contract
@@ -36,14 +37,27 @@ def open_lake(lake: LakeLike, *, create: bool = False, read_only: bool = False) 
 ENGINES = ("embedded", "spark")
 
 
-@contextmanager
-def open_engine(name: str, master: str | None = None) -> Iterator[Engine]:
-    """The engine of that name, for one run; `master` is Spark's. Raises UsageError for names that make no sense."""
+def check_engine(name: str, master: str | None = None) -> None:
+    """Raises UsageError for names that make no sense, RunError for an engine that is not installed."""
     if name not in ENGINES:
         raise UsageError(f"no engine {name!r}", fix=f"one of: {', '.join(ENGINES)}")
+    if name == "embedded" and master is not None:
+        raise UsageError("a master is given, and the engine is embedded", fix="choose the engine spark")
+    if name == "spark":
+        require("pyspark")
+
+
+def require(package: str) -> None:
+    """Raises RunError where a package of the extra `spark` is missing."""
+    if find_spec(package) is None:
+        raise RunError(f"{package} is not installed", fix="pip install 'tapehouse[spark]'")
+
+
+@contextmanager
+def open_engine(name: str, master: str | None = None) -> Iterator[Engine]:
+    """The engine of that name, for one run; `master` is Spark's. Raises what `check_engine` does."""
+    check_engine(name, master)
     if name == "embedded":
-        if master is not None:
-            raise UsageError("a master is given, and the engine is embedded", fix="choose the engine spark")
         from tapehouse.runs.engine import Embedded
 
         yield Embedded()

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tapehouse.arguments import load_contract, open_engine, reference_paths
+from tapehouse.arguments import check_engine, load_contract, open_engine, reference_paths, require
 from tapehouse.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ def certify(
     The lakes are kept in folder `keep`, which must be absent or empty, and removed otherwise. `key` is a file with an
     Ed25519 private key (PEM), made where there is none. A difference is no failure but a result.
     """
+    check_engine("spark", master)
+    require("cryptography")
     from tapehouse.certificate.certify import certify as certify_
     from tapehouse.certificate.signature import sign, signing_key
     from tapehouse.runs.inputs import expand
@@ -72,6 +74,7 @@ def read_certificate(path: str | Path, signer: str = "") -> tuple[dict[str, Any]
     """A certificate and the public key (base64) that signed it. Raises UsageError when it is none, was changed, or was
     signed by another key than `signer`.
     """
+    require("cryptography")
     from tapehouse.certificate.certify import FORMAT
     from tapehouse.certificate.signature import verify
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from tapehouse.cli import exits
+from tapehouse.cli.main import app
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "contracts" / "consolidated-trades.yaml"
 
 RUN_KEYS = [
     "run_id",
@@ -231,3 +236,31 @@ def test_verify_finds_a_changed_batch(call, own_lake):
     assert done.json["ok"] is False
     assert "landed bytes" in done.json["findings"][0]["what"]
     assert "do not hold" in call("verify", "--lake", own_lake).out
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "said"),
+    [
+        (["--engine", "sparks"], 2, "no engine 'sparks'"),
+        (["--master", "local[2]"], 2, "a master is given, and the engine is embedded"),
+        (["--engine", "spark"], 6, "pyspark is not installed"),
+    ],
+)
+def test_an_engine_that_cannot_be_is_told_before_a_lake_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], code: int, said: str
+) -> None:
+    monkeypatch.setattr("tapehouse.arguments.find_spec", lambda package: None)
+    source = tmp_path / "in.csv"
+    source.write_text("a\n1\n")
+    done = CliRunner().invoke(app, ["run", str(EXAMPLE), str(source), "--lake", str(tmp_path / "lake"), *given])
+    assert done.exit_code == code
+    assert said in done.output
+    assert not (tmp_path / "lake").exists()
+
+
+@pytest.mark.parametrize("missing", ["pyspark", "cryptography"])
+def test_certifying_without_the_extra_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    monkeypatch.setattr("tapehouse.arguments.find_spec", lambda package: None if package == missing else object())
+    done = CliRunner().invoke(app, ["certify", str(EXAMPLE), "in.csv", "--key", str(tmp_path / "key.pem")])
+    assert done.exit_code == 6
+    assert f"{missing} is not installed" in done.output
