@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PYTHON UV EXTRAS
 
-EXTRAS ?= dev spark
+EXTRAS ?= dev spark aws cloud
 VENV := .venv
 BIN := $(VENV)/bin
 LOCKED := uv.lock pyproject.toml scripts/bootstrap.sh hatch_build.py $(wildcard src/tapehouse/native/*.[ch])

@@ -6,7 +6,7 @@
 #   scripts/bootstrap.sh check  only finds Python and says which
 # uv lives in its own .uv/: `uv sync` removes from .venv whatever is not in the lock, itself included.
 # Variables: PYTHON (an interpreter to use), UV (a uv to use instead of fetching one), EXTRAS (for `dev`, default
-# "dev spark"),
+# "dev spark aws cloud"),
 # CC (a C compiler to use), TAPEHOUSE_NATIVE=off (compile nothing).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -60,8 +60,8 @@ find_uv() {
 }
 
 sync_venv() {
-  local extra extras=${EXTRAS:-dev spark} venv=.venv args=(sync --frozen --quiet --compile-bytecode)
-  if [ "$1" = spark35 ]; then venv=.venv-spark35 extras="dev spark35"; fi
+  local extra extras=${EXTRAS:-dev spark aws cloud} venv=.venv args=(sync --frozen --quiet --compile-bytecode)
+  if [ "$1" = spark35 ]; then venv=.venv-spark35 extras="dev spark35 aws"; fi
   # Keep a working interpreter: a different one would rebuild the environment from nothing.
   if [ -x $venv/bin/python ] && new_enough $venv/bin/python; then args+=(--python $venv/bin/python)
   else args+=(--python "$(command -v "$PYTHON")"); fi
