@@ -1,0 +1,1 @@
+"""Releases of managed services as data: what is bundled in each and until when it is supported."""

@@ -1,0 +1,91 @@
+"""From settings to a cloud assembly: a pure function of the settings, the contracts and the packages."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tapehouse.cloud.node import use_bundled_node
+from tapehouse.cloud.settings import Settings
+from tapehouse.errors import UsageError
+
+if TYPE_CHECKING:
+    from aws_cdk import App, IStackSynthesizer
+
+    from tapehouse.cloud.naming import Naming
+
+
+@dataclass(frozen=True, slots=True)
+class Packages:
+    """Folders that become assets: the functions' dependencies (`layer`, holding python/), their `code`, and the
+    `release` that jobs read (job script, wheels, contracts, reference files).
+    """
+
+    layer: Path
+    code: Path
+    release: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """A kind of deployment. `service` stands in names; `build` adds its stacks to an app; `streamed` says whether data
+    arrive in streams.
+    """
+
+    name: str
+    service: str
+    summary: str
+    streamed: bool
+    build: Callable[[App, Settings, Packages], None]
+
+
+def synthesize(settings: Settings, blueprint: str, out: Path, packages: Packages | None = None) -> Path:
+    """Write the assembly of that blueprint to `out`, replacing what is there; returns `out`.
+
+    Without `packages` the real ones are built, or taken from the cache.
+    """
+    use_bundled_node()
+    from aws_cdk import App
+
+    chosen = blueprint_of(blueprint)
+    if packages is None:
+        from tapehouse.cloud.package import packages_for
+
+        packages = packages_for(settings)
+    if out.exists():
+        if not (out / "manifest.json").is_file() and any(out.iterdir()):
+            raise UsageError(f"{out} is not empty and no assembly", fix="name an absent or empty folder with --out")
+        shutil.rmtree(out)
+    app = App(
+        outdir=str(out),
+        analytics_reporting=False,
+        tree_metadata=False,
+        context={"aws:cdk:disable-asset-staging": False, "@aws-cdk/core:newStyleStackSynthesis": True},
+    )
+    chosen.build(app, settings, packages)
+    app.synth()
+    return out
+
+
+def blueprint_of(name: str) -> Blueprint:
+    """The blueprint of that name; UsageError lists those that there are."""
+    from tapehouse.cloud.blueprints import BLUEPRINTS
+
+    if name not in BLUEPRINTS:
+        raise UsageError(f"no blueprint {name!r}", fix=f"one of: {', '.join(BLUEPRINTS)}")
+    return BLUEPRINTS[name]
+
+
+def synthesizer(naming: Naming) -> IStackSynthesizer:
+    """How stacks find their assets: in a bucket of this deployment, made by it, with the caller's own permissions, so
+    that the account needs no preparation.
+    """
+    from aws_cdk import CliCredentialsStackSynthesizer
+
+    bucket = naming.assets_text()
+    return CliCredentialsStackSynthesizer(
+        file_assets_bucket_name=bucket, bucket_prefix="assets/", qualifier="tapehouse"
+    )
