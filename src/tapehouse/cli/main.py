@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tapehouse import __version__
-from tapehouse.cli import contract, lake, quarantine, runs
+from tapehouse.cli import cloud, contract, lake, quarantine, runs
 from tapehouse.cli import lake_serve as _serve  # noqa: F401 - adds its command to the group `lake`
 from tapehouse.cli import lake_upkeep as _upkeep  # noqa: F401 - likewise
 from tapehouse.cli.certify import certificate, certify
@@ -68,5 +68,6 @@ app.command()(certify)
 app.command()(certificate)
 app.add_typer(lake.app, name="lake")
 app.command()(size)
+app.add_typer(cloud.app, name="cloud")
 app.command()(generate)
 app.command()(score)

@@ -22,6 +22,14 @@ class Dataset:
     path: Path
 
     @property
+    def streamable(self) -> bool:
+        """Whether its records can arrive one by one: lines of text that say everything themselves, nothing in the path
+        of a file.
+        """
+        by_path = any(column.source.startswith("path:") for column in self.contract.columns)
+        return self.contract.feed.format in ("csv", "ndjson") and not by_path
+
+    @property
     def purpose(self) -> str:
         """The name as part of hyphenated physical names."""
         return self.name.replace("_", "-").strip("-")

@@ -126,7 +126,7 @@ class Consumer(_Part):
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,15}$")]
     account: Annotated[str, Field(pattern=r"^\d{12}$")]
-    external_id: Annotated[str, Field(pattern=r"^[\w+=,.@:/-]{16,1224}$")]
+    external_id: Annotated[str, Field(min_length=16, max_length=1224, pattern=r"^[A-Za-z0-9_+=,.@:/-]+$")]
     """What the account must say when it takes the role; agreed with it, and not guessable."""
     prefixes: Annotated[tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9!_.*'()/=-]+/$")], ...], Field(min_length=1)]
     """Key prefixes in the curated bucket, each ending in a slash."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -68,6 +69,29 @@ def synthesize(settings: Settings, blueprint: str, out: Path, packages: Packages
     chosen.build(app, settings, packages)
     app.synth()
     return out
+
+
+@dataclass(frozen=True, slots=True)
+class StackFile:
+    """A stack of an assembly: its name, its template's file name, size and number of resources."""
+
+    name: str
+    template: str
+    resources: int
+    bytes: int
+
+
+def stacks_of(assembly: Path) -> list[StackFile]:
+    """The stacks in a folder that `synthesize` wrote, by name."""
+    artifacts = json.loads((assembly / "manifest.json").read_text(encoding="utf-8"))["artifacts"]
+    found = []
+    for name, artifact in sorted(artifacts.items()):
+        if artifact["type"] == "aws:cloudformation:stack":
+            template = artifact["properties"]["templateFile"]
+            text = (assembly / template).read_bytes()
+            resources = json.loads(text).get("Resources", {})
+            found.append(StackFile(artifact["properties"].get("stackName", name), template, len(resources), len(text)))
+    return found
 
 
 def blueprint_of(name: str) -> Blueprint:
