@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
 from tapehouse.contracts import expr as ast
 from tapehouse.contracts.model import Contract, Kind, RowRule
@@ -14,7 +13,7 @@ from tapehouse.contracts.units import Unit
 from tapehouse.kernel.compile import Compiler
 from tapehouse.kernel.distinct import plain
 from tapehouse.kernel.types import Type, Typer
-from tapehouse.native.columns import series_from, series_of
+from tapehouse.native.columns import series_of
 
 REASON = pl.Struct(
     {
@@ -50,13 +49,17 @@ class ReasonWriter:
                 parts.append(self._of_rule(rule, rejected[series_of("", at)], compiler))
         if not parts:
             return pl.Series("reasons", [[]] * rejected.height, dtype=pl.List(REASON))
-        order = np.argsort(np.concatenate(rows), kind="stable")
+        owners = np.concatenate(rows)
+        order = np.argsort(owners, kind="stable")
         reasons = pl.concat(parts)[series_of("", order)].to_struct("reasons")
-        counts = np.bincount(np.concatenate(rows), minlength=rejected.height)
-        # By way of Polars: pyarrow's own conversion of an array imports pandas where that is installed, 0.7 s.
-        offsets = series_of("", np.concatenate([[0], np.cumsum(counts)])).to_arrow()
-        lists = pa.LargeListArray.from_arrays(offsets, reasons.to_arrow())
-        return series_from("reasons", lists)
+        listed = pl.DataFrame([series_of("row", owners[order]).set_sorted(), reasons])
+        lists = listed.group_by("row", maintain_order=True).agg("reasons").get_column("reasons")
+        if len(lists) == rejected.height:
+            return lists
+        none = pl.Series("reasons", [[]], dtype=lists.dtype)
+        places = np.full(rejected.height, len(lists), np.int64)
+        places[np.unique(owners)] = np.arange(len(lists))
+        return pl.concat([lists, none]).gather(series_of("", places))
 
     def _of_rule(self, rule: RowRule, rows: pl.DataFrame, compiler: Compiler) -> pl.DataFrame:
         observed = rule.observed if rule.observed is not None else all_of(rule.columns)

@@ -46,11 +46,11 @@ def parse_iso8601(text: pl.Series) -> tuple[pl.Series, pl.Series]:
     for length in present[(present >= _SHORTEST) & (present <= _LONGEST)]:
         chosen = None if len(present) == 1 else np.flatnonzero(lengths == length)
         same = text if chosen is None else text.gather(chosen)
-        rows = _matrix(same, int(length))
-        for start in range(0, len(rows), _BLOCK):
+        for start in range(0, len(same), _BLOCK):
             block = slice(start, start + _BLOCK)
             where = block if chosen is None else chosen[block]
-            out[where], valid[where], zoned[where] = _parse_one_length(rows[block], int(length))
+            rows = _matrix(same[block], int(length))
+            out[where], valid[where], zoned[where] = _parse_one_length(rows, int(length))
     series = pl.Series(text.name, out)
     if not valid.all():
         series = series.set(~pl.Series(valid), None)
@@ -58,11 +58,9 @@ def parse_iso8601(text: pl.Series) -> tuple[pl.Series, pl.Series]:
 
 
 def _matrix(text: pl.Series, length: int) -> npt.NDArray[np.uint8]:
-    """Rows of equal byte length as an (n, length) view of their contiguous bytes."""
-    array = text.to_arrow(compat_level=pl.CompatLevel.oldest())
-    offsets, data = array.buffers()[1:3]
-    start = np.frombuffer(offsets, np.int64, count=array.offset + 1)[array.offset]
-    return np.frombuffer(data, np.uint8, count=len(text) * length, offset=start).reshape(-1, length)
+    """The bytes of texts of equal byte length, of shape (texts, length)."""
+    data = text.str.join("").item().encode()
+    return np.frombuffer(data, np.uint8).reshape(-1, length)
 
 
 def _word(rows: npt.NDArray[np.uint8], at: int) -> Words:

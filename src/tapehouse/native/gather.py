@@ -8,16 +8,22 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import pyarrow as pa
 
 from tapehouse import native
-from tapehouse.native.columns import Memory, series_over
+from tapehouse.native import arrow
+from tapehouse.native.arrow import Buffer, series_over
+from tapehouse.native.columns import Memory
 
 Names = npt.NDArray[np.uint32]
 
-_Types = dict[pl.DataType | type[pl.DataType], pa.DataType]
-_WIDE: _Types = {pl.Int64: pa.int64(), pl.UInt64: pa.uint64(), pl.Float64: pa.float64()}
-_NARROW: _Types = {pl.UInt32: pa.uint32(), pl.Int32: pa.int32(), pl.Categorical: pa.uint32(), pl.Date: pa.date32()}
+_Types = dict[pl.DataType | type[pl.DataType], bytes]
+_WIDE: _Types = {pl.Int64: arrow.INT64, pl.UInt64: arrow.UINT64, pl.Float64: arrow.FLOAT64}
+_NARROW: _Types = {
+    pl.UInt32: arrow.UINT32,
+    pl.Int32: arrow.INT32,
+    pl.Categorical: arrow.UINT32,
+    pl.Date: arrow.DATE32,
+}
 _VIEW = np.dtype((np.uint64, 2))
 
 
@@ -67,20 +73,20 @@ class Order:
         library, count = native.library, len(self.names)
         if library is None:
             raise RuntimeError("the native library was not built")
-        pieces, buffers = (_Piece * len(memories))(), list[pa.Buffer]()
+        pieces, buffers = (_Piece * len(memories))(), list[Buffer]()
         for piece, memory in zip(pieces, memories, strict=True):
             piece.values, piece.valid, piece.offset = memory.values, memory.valid, memory.offset
-            piece.rows, piece.buffers = len(memory.array), len(buffers)
-            buffers += memory.array.buffers()[2:]
+            piece.rows, piece.buffers = memory.column.rows, len(buffers)
+            buffers += memory.column.data
         addresses = map(native.address, (self.names, self._runs))
         order = ctypes.byref(_Order(ctypes.addressof(pieces), *addresses, len(self._runs), self.bits))
         valid = _bits(library, order, count, what=1) if any(memory.valid for memory in memories) else None
         if kind == pl.Boolean:
-            return series_over(name, pa.bool_(), count, valid, _bits(library, order, count, what=0))
+            return series_over(name, arrow.BOOLEAN, count, valid, _bits(library, order, count, what=0))
         if kind == pl.String:
             out = np.empty(count, _VIEW)
             library.th_gather_views(order, _pointer(out))
-            return series_over(name, pa.string_view(), count, valid, out, *buffers)
+            return series_over(name, arrow.STRING_VIEW, count, valid, out, *buffers)
         base = kind.base_type()
         if base in _WIDE:
             out = np.empty(count, np.uint64)

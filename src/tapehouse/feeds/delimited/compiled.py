@@ -11,14 +11,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import pyarrow as pa
 
 from tapehouse import native
 from tapehouse.contracts.model import Grammar, Kind
 from tapehouse.feeds.delimited.layout import Layout, Target
 from tapehouse.feeds.lines import LF, Dialect, Offsets
 from tapehouse.native import csv
-from tapehouse.native.columns import series_over
+from tapehouse.native.arrow import BOOLEAN, INT64, STRING_VIEW, UINT32, series_over
 
 _BLOCK_BYTES_MAX = 1 << 31
 _SCALE_MAX = 18
@@ -159,20 +158,20 @@ class _Work:
         if c.kind == csv.VIEWS:
             return _texts(arrays["values"], arrays["side"][: c.side_used], rows, valid)
         if c.kind != csv.CODES:
-            return series_over("", pa.int64(), rows, valid, arrays["values"])
+            return series_over("", INT64, rows, valid, arrays["values"])
         texts = _texts(arrays["dictionary"], arrays["side"][: c.side_used], c.distinct, None)
         few = self._reader.learn(number, c.distinct, rows)
         if not c.distinct:
             return pl.repeat(None, rows, dtype=pl.Categorical if few else pl.String, eager=True)
         values = texts.cast(pl.Categorical) if few else texts
-        return values.gather(series_over("", pa.uint32(), rows, valid, arrays["values"]))
+        return values.gather(series_over("", UINT32, rows, valid, arrays["values"]))
 
 
 def _texts(
     views: npt.NDArray[np.generic], side: npt.NDArray[np.generic], rows: int, valid: npt.NDArray[np.generic] | None
 ) -> pl.Series:
-    return series_over("", pa.string_view(), rows, valid, views, *([side] if len(side) else []))
+    return series_over("", STRING_VIEW, rows, valid, views, *([side] if len(side) else []))
 
 
 def _bools(bits: npt.NDArray[np.generic], rows: int) -> pl.Series:
-    return series_over("", pa.bool_(), rows, None, bits)
+    return series_over("", BOOLEAN, rows, None, bits)
