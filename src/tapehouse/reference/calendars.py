@@ -1,8 +1,9 @@
 """Trading calendars as half-open [open, close) intervals in UTC nanoseconds.
 
 Two sources: an exchange of the `exchange_calendars` library (imported only when a contract names one: it takes most of
-a second), or fixed weekly sessions in a local zone, with holidays and early closes. Built a UTC year at a time and only
-for the years that occur, so that one absurd timestamp does not cost five centuries of sessions.
+a second; `prepared` has its sessions where there is no room for it), or fixed weekly sessions in a local zone, with
+holidays and early closes. Built a UTC year at a time and only for the years that occur, so that one absurd timestamp
+does not cost five centuries of sessions.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version as installed_version
@@ -21,6 +23,7 @@ import polars as pl
 
 from tapehouse.contracts.model import Calendar
 from tapehouse.errors import ContractError, Problem
+from tapehouse.reference import prepared
 
 Instants = npt.NDArray[np.int64]
 
@@ -29,6 +32,8 @@ _NS = 1_000_000_000
 _EPOCH = dt.date(1970, 1, 1)
 # int64 nanoseconds reach from 1677-09-21 to 2262-04-11; the two broken years have no sessions.
 _FIRST_YEAR, _LAST_YEAR = 1678, 2261
+# Among these is one of every exchange that the library knows.
+_PROBED_YEARS = (2020, 2010, 2000, 2030)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +71,36 @@ def sessions(calendar: Calendar, years: tuple[int, ...]) -> Sessions:
 def calendar_version(calendar: Calendar) -> str:
     """What decides the sessions, for the record: the library and its version, or a digest of the fixed sessions."""
     if calendar.exchange:
-        return f"exchange_calendars {installed_version('exchange_calendars')} {calendar.exchange}"
+        return exchange_version(calendar.exchange)
     written = json.dumps([calendar.zone, calendar.sessions, calendar.holidays, dict(calendar.early_closes)])
     return f"sha256:{hashlib.sha256(written.encode()).hexdigest()}"
+
+
+def exchange_version(exchange: str) -> str:
+    """The library and its version, here or where the sessions were prepared, and the exchange."""
+    known = prepared.find(exchange)
+    return (
+        f"exchange_calendars {installed_version('exchange_calendars')} {exchange}" if known is None else known.version
+    )
+
+
+def exchange_sessions(exchange: str) -> Sessions:
+    """Every session of an exchange that the library knows, in all the years there are.
+
+    Raises ContractError for an exchange that it does not have.
+    """
+    key = _Key(exchange, "UTC", exchange, (), (), ())
+    middle = next((year for year in _PROBED_YEARS if _known(key, year)), None)
+    if middle is None:
+        return Sessions(np.empty(0, np.int64), np.empty(0, np.int64))
+    # The library knows some exchanges for some years only, and refuses a range that goes beyond them.
+    first = bisect_left(range(middle), x=True, lo=_FIRST_YEAR, key=lambda year: _known(key, year))
+    last = bisect_left(range(_LAST_YEAR + 1), x=True, lo=middle, key=lambda year: not _known(key, year))
+    return _merged(*_clipped(key, first, last))
+
+
+def _known(key: _Key, year: int) -> bool:
+    return bool(len(_clipped(key, year, year + 1)[0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +123,15 @@ def _key(calendar: Calendar) -> _Key:
 
 @lru_cache(maxsize=512)
 def _year(key: _Key, year: int) -> Sessions:
-    start, end = dt.date(year, 1, 1), dt.date(year + 1, 1, 1)
+    return _merged(*_clipped(key, year, year + 1))
+
+
+def _clipped(key: _Key, first: int, last: int) -> tuple[Instants, Instants]:
+    start, end = dt.date(first, 1, 1), dt.date(last, 1, 1)
     opens, closes = _from_exchange(key, start, end) if key.exchange else _from_weekly(key, start, end)
     low, high = ((day - _EPOCH).days * _DAY_S * _NS for day in (start, end))
     inside = (closes > low) & (opens < high) & (opens < closes)
-    return _merged(np.clip(opens[inside], low, high), np.clip(closes[inside], low, high))
+    return np.clip(opens[inside], low, high), np.clip(closes[inside], low, high)
 
 
 def _merged(opens: Instants, closes: Instants) -> Sessions:
@@ -113,6 +149,11 @@ def _merged(opens: Instants, closes: Instants) -> Sessions:
 
 
 def _from_exchange(key: _Key, start: dt.date, end: dt.date) -> tuple[Instants, Instants]:
+    known = prepared.find(key.exchange)
+    return _from_library(key, start, end) if known is None else (known.opens, known.closes)
+
+
+def _from_library(key: _Key, start: dt.date, end: dt.date) -> tuple[Instants, Instants]:
     import exchange_calendars
     from exchange_calendars.errors import CalendarError, InvalidCalendarName, NoSessionsError
 
