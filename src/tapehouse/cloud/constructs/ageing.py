@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tapehouse.contracts.model import Contract
 from tapehouse.errors import UsageError
@@ -41,7 +42,7 @@ class Step:
 
 
 _TIERED = Step("INTELLIGENT_TIERING", 0)
-# What operators put under archived/ passes Intelligent-Tiering's archive tier on its way, by the bucket's configuration.
+# What operators put under archived/ passes Intelligent-Tiering's archive tier on its way: the bucket is so configured.
 _SET_ASIDE = (_TIERED, Step("DEEP_ARCHIVE", DEEP_ARCHIVE_DAYS))
 
 
@@ -101,7 +102,7 @@ def _descent(steps: Sequence[Step], expire: int | None, which: str) -> Iterator[
         if step.days < _ENTRY_DAYS.get(step.storage_class, 0):
             least = _ENTRY_DAYS[step.storage_class]
             yield f"{which}{step.storage_class} takes objects from {least} days on, not {step.days}"
-    for before, after in zip(steps, steps[1:], strict=False):
+    for before, after in pairwise(steps):
         if _ORDER.index(after.storage_class) <= _ORDER.index(before.storage_class):
             yield f"{which}{before.storage_class} does not lead to {after.storage_class}"
         yield from _stay(before, after.days, which)
@@ -131,7 +132,7 @@ def raw_ageing(raw_days: int | None = None) -> tuple[Ageing, ...]:
 
     Bytes kept for less time than a class bills skip that class.
     """
-    cold = (_TIERED, Step("GLACIER", GLACIER_DAYS), Step("DEEP_ARCHIVE", DEEP_ARCHIVE_DAYS))
+    cold: tuple[Step, ...] = (_TIERED, Step("GLACIER", GLACIER_DAYS), Step("DEEP_ARCHIVE", DEEP_ARCHIVE_DAYS))
     if raw_days is not None:
         cold = tuple(step for step in cold if step.days + LEAST_DAYS[step.storage_class] <= raw_days)
     replaced = (Step("GLACIER", 30),)

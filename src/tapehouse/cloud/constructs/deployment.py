@@ -110,7 +110,8 @@ class Deployment(Construct):
     def release(self, construct_id: str, folder: Path, bucket: s3.Bucket, *, prefix: str = "releases") -> str:
         """Have the folder's files copied to the bucket; returns their s3:// address, without a slash at its end.
 
-        `releases` has the resource. The files lie under the hash of their content: what runs keeps its files while the next release is being copied.
+        They lie under the hash of their content: what runs keeps its files while the next release is being copied.
+        `releases` has the resource.
         """
         asset = assets.Asset(self, f"{construct_id}Asset", path=str(folder))
         base = f"{prefix}/{asset.asset_hash}"

@@ -1,0 +1,60 @@
+"""What an Iceberg table is before anything is in it, computed when the template is: the same table gives the same bytes.
+
+The column numbers, partitions and sort order are those that a run would give the table, so that it does not matter who
+comes first.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tapehouse.cloud.datasets import Dataset
+from tapehouse.lake.iceberg import birth, forms
+from tapehouse.lake.spec import TableSpec
+from tapehouse.runs import tables
+
+HOUSE_TABLES = (
+    tables.RUNS,
+    tables.BATCHES,
+    tables.METRICS,
+    tables.INTERVALS,
+    tables.LINEAGE,
+    tables.MARKS,
+    tables.EXPIRED,
+)
+
+
+def first_metadata(spec: TableSpec, location: str) -> dict[str, Any]:
+    """The table's metadata without a snapshot, at that s3:// location. Who makes the table sets the time."""
+    schema, fields, order = forms.schema_form(spec.schema), forms.partition_fields(spec), forms.sort_order(spec)
+    return {
+        "format-version": 2,
+        "table-uuid": str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:tapehouse:{spec.identifier}")),
+        "location": location,
+        "last-sequence-number": 0,
+        "last-updated-ms": 0,
+        "last-column-id": forms.highest_number(schema),
+        "schemas": [schema],
+        "current-schema-id": 0,
+        "partition-specs": [{"spec-id": 0, "fields": fields}],
+        "default-spec-id": 0,
+        "last-partition-id": forms.FIRST_PARTITION_FIELD - 1 + len(fields),
+        "properties": {**birth.new_properties(schema), **spec.properties},
+        "sort-orders": [order],
+        "default-sort-order-id": order["order-id"],
+        "snapshots": [],
+    }
+
+
+def specs_of(datasets: Sequence[Dataset]) -> Iterator[TableSpec]:
+    """Every table of a lake of those datasets: theirs, then the house's."""
+    for dataset in datasets:
+        contract = dataset.contract
+        yield tables.curated_spec(contract)
+        yield tables.quarantine_spec(contract)
+        yield tables.duplicates_spec(contract)
+        for derivation in contract.derived:
+            yield tables.derived_spec(contract, derivation)
+    yield from HOUSE_TABLES
