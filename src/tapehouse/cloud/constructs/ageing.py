@@ -48,8 +48,8 @@ _SET_ASIDE = (_TIERED, Step("DEEP_ARCHIVE", DEEP_ARCHIVE_DAYS))
 
 @dataclass(frozen=True, slots=True)
 class Ageing:
-    """One lifecycle rule. `expire` and `noncurrent_expire` in days, None for never; `live` says that objects are read
-    at any time without notice, so that none may go where reading takes hours.
+    """One lifecycle rule. `expire`, `noncurrent_expire` and `abort` (of unfinished uploads) in days, None for never;
+    `live` says that objects are read at any time without notice, so that none may go where reading takes hours.
     """
 
     name: str
@@ -58,12 +58,12 @@ class Ageing:
     expire: int | None = None
     noncurrent: tuple[Step, ...] = ()
     noncurrent_expire: int | None = None
-    abort: int = ABORT_DAYS_MAX
+    abort: int | None = None
     live: bool = False
 
     def problems(self) -> Iterator[str]:
         """What S3 would refuse or bill for, in words; nothing when the rule is sound."""
-        if not 1 <= self.abort <= ABORT_DAYS_MAX:
+        if self.abort is not None and not 1 <= self.abort <= ABORT_DAYS_MAX:
             yield f"uploads are given up after {self.abort} days, not 1 to {ABORT_DAYS_MAX}"
         yield from _descent(self.steps, self.expire, "")
         yield from _descent(self.noncurrent, self.noncurrent_expire, "noncurrent ")
@@ -72,8 +72,12 @@ class Ageing:
             yield f"objects that are read at any time would go to {', '.join(slow)}"
 
 
-def checked(rules: Sequence[Ageing]) -> tuple[Ageing, ...]:
-    """The rules of one bucket; UsageError with all that is wrong in them, or where two rules are about one prefix."""
+def checked(given: Sequence[Ageing]) -> tuple[Ageing, ...]:
+    """The rules of one bucket, and one for its unfinished uploads wherever they are.
+
+    UsageError with all that is wrong in them, or where two rules are about the same objects.
+    """
+    rules = (*given, Ageing("uploads", abort=ABORT_DAYS_MAX))
     found = [f"{rule.name}: {problem}" for rule in rules for problem in rule.problems()]
     for at, one in enumerate(rules):
         found += [
@@ -83,7 +87,7 @@ def checked(rules: Sequence[Ageing]) -> tuple[Ageing, ...]:
         ]
     if found:
         raise UsageError("\n".join(found), fix="change the days, or the order of the classes")
-    return tuple(rules)
+    return rules
 
 
 def _overlap(one: Ageing, other: Ageing) -> bool:
@@ -168,10 +172,9 @@ def logs_ageing(*, production: bool) -> tuple[Ageing, ...]:
 
 
 def scripts_ageing() -> tuple[Ageing, ...]:
-    """Of releases: those in use are read at any job's start, however old."""
-    return checked(
-        [Ageing("all", "", (Step("INTELLIGENT_TIERING", 0),), None, (Step("GLACIER_IR", 30),), 120, live=True)]
-    )
+    """Of releases: one in use is read at any job's start, however old."""
+    steps = (_TIERED, Step("GLACIER_IR", GLACIER_DAYS))
+    return checked([Ageing("all", "", steps, None, (Step("GLACIER_IR", 30),), 120, live=True)])
 
 
 def results_ageing() -> tuple[Ageing, ...]:

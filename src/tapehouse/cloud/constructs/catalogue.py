@@ -35,6 +35,19 @@ LANDING = "landing"
 # Athena takes no lower limit than 10 MB. One query of a day's trades reads some tens of gigabytes.
 _GIGABYTE = 1_000_000_000
 QUERY_BYTES_MAX = {True: 1_000 * _GIGABYTE, False: 10 * _GIGABYTE}
+_QUERIES = {
+    "rows_per_day": """\
+SELECT date(_event_time) AS event_day, count(*) AS row_count FROM {dataset}_curated
+GROUP BY 1 ORDER BY 1 DESC LIMIT 60""",
+    "quarantine_reasons": """\
+SELECT code, severity, count(*) AS row_count FROM {dataset}_quarantine
+CROSS JOIN UNNEST(reasons) AS reason (code, severity, fields, observed, bound)
+WHERE _knowledge_time > current_timestamp - INTERVAL '7' DAY GROUP BY 1, 2 ORDER BY 3 DESC""",
+    "freshness": """\
+SELECT max(_event_time) AS newest_event, max(_knowledge_time) AS newest_commit,
+  date_diff('second', max(_event_time), current_timestamp) AS seconds_old FROM {dataset}_curated
+WHERE _event_time > current_timestamp - INTERVAL '14' DAY""",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,24 +190,8 @@ def table_name(spec: TableSpec) -> str:
 
 def _queries(datasets: Sequence[Dataset]) -> Iterator[tuple[str, str]]:
     for dataset in datasets:
-        name = dataset.name
-        yield (
-            f"{name}_rows_per_day",
-            f"SELECT date(_event_time) AS day, count(*) AS row_count FROM {name}_curated\n"
-            "GROUP BY 1 ORDER BY 1 DESC LIMIT 60",
-        )
-        yield (
-            f"{name}_quarantine_reasons",
-            f"SELECT code, severity, count(*) AS row_count FROM {name}_quarantine\n"
-            "CROSS JOIN UNNEST(reasons) AS reason (code, severity, fields, observed, bound)\n"
-            "WHERE _knowledge_time > current_timestamp - INTERVAL '7' DAY GROUP BY 1, 2 ORDER BY 3 DESC",
-        )
-        yield (
-            f"{name}_freshness",
-            "SELECT max(_event_time) AS newest_event, max(_knowledge_time) AS newest_commit,\n"
-            f"  date_diff('second', max(_event_time), current_timestamp) AS seconds_old FROM {name}_curated\n"
-            "WHERE _event_time > current_timestamp - INTERVAL '14' DAY",
-        )
+        for purpose, text in _QUERIES.items():
+            yield f"{dataset.name}_{purpose}", text.format(dataset=dataset.name)
 
 
 def _camel(name: str) -> str:

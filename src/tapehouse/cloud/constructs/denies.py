@@ -1,8 +1,9 @@
 """What no role of a deployment may do, whatever else it is allowed: store objects in the clear or under another key,
 delete keys, make data public, speak without TLS.
 
-Uploads are judged by two statements, each with a `Null` condition: one without any encryption header is allowed, for
-the bucket's default then encrypts it with the right key. (`StringNotLikeIfExists` would refuse that one as well.)
+Uploads are judged by statements that each have a `Null` condition: one without any encryption header is allowed, for
+the bucket's default then encrypts it with the right key. (`StringNotLikeIfExists` would refuse that one as well.) One
+that asks for SSE-KMS and names no key is refused: S3 would take its own key, not the bucket's.
 """
 
 from __future__ import annotations
@@ -52,6 +53,13 @@ def wrong_key(key_arn: str, objects: Sequence[str], *, anyone: bool = False) -> 
             ["s3:PutObject"],
             objects,
             {"StringNotEquals": {KEY: key_arn}, "Null": {KEY: "false"}},
+            anyone=anyone,
+        ),
+        _deny(
+            "DenyMissingKeyUpload",
+            ["s3:PutObject"],
+            objects,
+            {"StringEquals": {ENCRYPTION: "aws:kms"}, "Null": {KEY: "true"}},
             anyone=anyone,
         ),
     ]

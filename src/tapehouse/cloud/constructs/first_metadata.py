@@ -1,4 +1,4 @@
-"""What an Iceberg table is before anything is in it, computed when the template is: the same table gives the same bytes.
+"""What an Iceberg table is before anything is in it, computed with the template: one table gives the same bytes always.
 
 The column numbers, partitions and sort order are those that a run would give the table, so that it does not matter who
 comes first.

@@ -161,9 +161,9 @@ def _rule(rule: Ageing) -> s3.LifecycleRule:
         expiration=_days(rule.expire),
         noncurrent_version_transitions=[_noncurrent(step) for step in rule.noncurrent],
         noncurrent_version_expiration=_days(rule.noncurrent_expire),
-        abort_incomplete_multipart_upload_after=Duration.days(rule.abort),
+        abort_incomplete_multipart_upload_after=_days(rule.abort),
         # Where nothing expires, markers of deletions stay behind when the last version under them has gone.
-        expired_object_delete_marker=True if rule.expire is None else None,
+        expired_object_delete_marker=True if rule.noncurrent_expire is not None and rule.expire is None else None,
     )
 
 
