@@ -31,6 +31,8 @@ class Alerts(Construct):
 
     topic: sns.Topic
     """Alarms and rules of this account may publish, and roles that are allowed to; nothing without TLS."""
+    subscriptions: tuple[sns.Subscription, ...]
+    """By e-mail, in the order given."""
 
     def __init__(self, scope: Construct, construct_id: str, *, props: AlertsProps) -> None:
         super().__init__(scope, construct_id)
@@ -40,10 +42,12 @@ class Alerts(Construct):
         self.topic.apply_removal_policy(props.lifecycle.transient)
         self._admit("CloudWatchAlarms", "cloudwatch.amazonaws.com", arn("cloudwatch", "alarm:*"))
         self._admit("EventBridge", "events.amazonaws.com", arn("events", "rule/*"))
-        for number, email in enumerate(props.emails):
+        self.subscriptions = tuple(
             sns.Subscription(
                 self, f"Email{number}", topic=self.topic, protocol=sns.SubscriptionProtocol.EMAIL, endpoint=email
             )
+            for number, email in enumerate(props.emails)
+        )
 
     def _admit(self, sid: str, service: str, source: str) -> None:
         self.topic.add_to_resource_policy(

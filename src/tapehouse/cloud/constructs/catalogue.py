@@ -147,7 +147,7 @@ class Catalogue(Construct):
         group = athena.CfnWorkGroup(
             self,
             "Workgroup",
-            name=props.naming.name("queries"),
+            name=props.naming.identifier("queries"),
             description="Queries of the deployment's tables",
             state="ENABLED",
             # A workgroup that has a history is otherwise not deleted.

@@ -41,6 +41,37 @@ class NetworkProps:
     endpoints: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True)
+class MadeNetwork:
+    """The resources of a VPC of our own. Subnets, tables and gateways by zone; addresses are the gateways'."""
+
+    vpc: ec2.CfnVPC
+    public: PublicPart
+    private_subnets: tuple[ec2.CfnSubnet, ...]
+    private_route_tables: tuple[ec2.CfnRouteTable, ...]
+    flow_logs: FlowLogs
+
+
+@dataclass(frozen=True, slots=True)
+class PublicPart:
+    """What leads to the internet."""
+
+    internet_gateway: ec2.CfnInternetGateway
+    route_table: ec2.CfnRouteTable
+    subnets: tuple[ec2.CfnSubnet, ...]
+    addresses: tuple[ec2.CfnEIP, ...]
+    nat_gateways: tuple[ec2.CfnNatGateway, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowLogs:
+    """Headers of all traffic, accepted and rejected."""
+
+    log_group: logs.LogGroup
+    role: iam.Role
+    flow_log: ec2.CfnFlowLog
+
+
 class Network(Construct):
     """The VPC with its endpoints. Of an existing VPC only the endpoints are made; its flow logs are its owner's."""
 
@@ -58,8 +89,8 @@ class Network(Construct):
     """One for each NAT gateway; none of an existing VPC."""
     endpoints: Endpoints
     """Gateways and interfaces."""
-    flow_log_group: logs.LogGroup | None
-    """All traffic's headers; None of an existing VPC."""
+    made: MadeNetwork | None
+    """What was made; None of an existing VPC."""
 
     def __init__(self, scope: Construct, construct_id: str, *, props: NetworkProps) -> None:
         super().__init__(scope, construct_id)
@@ -112,7 +143,7 @@ class Network(Construct):
         self.private_subnet_ids = settings.private_subnet_ids
         self.private_route_table_ids = settings.private_route_table_ids
         self.public_subnet_ids = ()
-        self.flow_log_group = None
+        self.made = None
 
     def _make(self) -> None:
         vpc = ec2.CfnVPC(
@@ -123,46 +154,50 @@ class Network(Construct):
             enable_dns_support=True,
             tags=[self._name_tag("vpc")],
         )
-        self.vpc_id = vpc.attr_vpc_id
+        self.vpc_id = vpc.ref
         blocks = cidrs.subnets(self.cidr, self._props.settings.zones)
-        gateways = self._public(blocks.public if self._props.lifecycle.nat_per_zone else blocks.public[:1])
-        private = [self._private(number, block, gateways) for number, block in enumerate(blocks.private)]
-        self.private_subnet_ids = tuple(subnet.attr_subnet_id for subnet, _ in private)
-        self.private_route_table_ids = tuple(table.attr_route_table_id for _, table in private)
-        self.flow_log_group = self._flow_log()
+        public = self._public(blocks.public if self._props.lifecycle.nat_per_zone else blocks.public[:1])
+        private = [self._private(number, block, public.nat_gateways) for number, block in enumerate(blocks.private)]
+        subnets, tables = tuple(one for one, _ in private), tuple(table for _, table in private)
+        self.private_subnet_ids = tuple(one.ref for one in subnets)
+        self.private_route_table_ids = tuple(one.ref for one in tables)
+        self.public_subnet_ids = tuple(one.ref for one in public.subnets)
+        self.made = MadeNetwork(vpc, public, subnets, tables, self._flow_logs())
 
-    def _public(self, blocks: Sequence[str]) -> list[ec2.CfnNatGateway]:
+    def _public(self, blocks: Sequence[str]) -> PublicPart:
         """One subnet with a NAT gateway for each block."""
         internet = ec2.CfnInternetGateway(self, "Internet", tags=[self._name_tag("internet")])
         attached = ec2.CfnVPCGatewayAttachment(
-            self, "InternetAttachment", vpc_id=self.vpc_id, internet_gateway_id=internet.attr_internet_gateway_id
+            self, "InternetAttachment", vpc_id=self.vpc_id, internet_gateway_id=internet.ref
         )
         table = ec2.CfnRouteTable(self, "PublicRoutes", vpc_id=self.vpc_id, tags=[self._name_tag("public")])
         way_out = ec2.CfnRoute(
             self,
             "PublicDefault",
-            route_table_id=table.attr_route_table_id,
+            route_table_id=table.ref,
             destination_cidr_block=_ANYWHERE,
-            gateway_id=internet.attr_internet_gateway_id,
+            gateway_id=internet.ref,
         )
         way_out.add_resource_dependency(attached)
-        subnets = [self._subnet("Public", number, block, table) for number, block in enumerate(blocks)]
-        self.public_subnet_ids = tuple(subnet.attr_subnet_id for subnet in subnets)
-        return [self._nat(number, subnet, way_out) for number, subnet in enumerate(subnets)]
+        subnets = tuple(self._subnet("Public", number, block, table) for number, block in enumerate(blocks))
+        nats = [self._nat(number, subnet, way_out) for number, subnet in enumerate(subnets)]
+        return PublicPart(
+            internet, table, subnets, tuple(address for address, _ in nats), tuple(gateway for _, gateway in nats)
+        )
 
-    def _nat(self, number: int, subnet: ec2.CfnSubnet, way_out: ec2.CfnRoute) -> ec2.CfnNatGateway:
+    def _nat(self, number: int, subnet: ec2.CfnSubnet, way_out: ec2.CfnRoute) -> tuple[ec2.CfnEIP, ec2.CfnNatGateway]:
         address = ec2.CfnEIP(self, f"NatAddress{number}", domain="vpc", tags=[self._name_tag(f"nat-{number}")])
         gateway = ec2.CfnNatGateway(
             self,
             f"Nat{number}",
-            subnet_id=subnet.attr_subnet_id,
+            subnet_id=subnet.ref,
             allocation_id=address.attr_allocation_id,
             tags=[self._name_tag(f"nat-{number}")],
         )
         # Neither can be made before the internet is there, nor removed after it has gone.
         address.add_resource_dependency(way_out)
         gateway.add_resource_dependency(way_out)
-        return gateway
+        return address, gateway
 
     def _private(
         self, number: int, block: str, gateways: Sequence[ec2.CfnNatGateway]
@@ -173,9 +208,9 @@ class Network(Construct):
         ec2.CfnRoute(
             self,
             f"PrivateDefault{number}",
-            route_table_id=table.attr_route_table_id,
+            route_table_id=table.ref,
             destination_cidr_block=_ANYWHERE,
-            nat_gateway_id=gateways[number % len(gateways)].attr_nat_gateway_id,
+            nat_gateway_id=gateways[number % len(gateways)].ref,
         )
         return self._subnet("Private", number, block, table), table
 
@@ -192,12 +227,12 @@ class Network(Construct):
         ec2.CfnSubnetRouteTableAssociation(
             self,
             f"{kind}Association{number}",
-            subnet_id=subnet.attr_subnet_id,
-            route_table_id=table.attr_route_table_id,
+            subnet_id=subnet.ref,
+            route_table_id=table.ref,
         )
         return subnet
 
-    def _flow_log(self) -> logs.LogGroup:
+    def _flow_logs(self) -> FlowLogs:
         props = self._props
         name = props.naming.name("flow")
         group = logs.LogGroup(
@@ -227,7 +262,7 @@ class Network(Construct):
             assumed_by=delivery,
             inline_policies={"write": iam.PolicyDocument(statements=[write])},
         )
-        ec2.CfnFlowLog(
+        flow_log = ec2.CfnFlowLog(
             self,
             "FlowLog",
             resource_id=self.vpc_id,
@@ -239,7 +274,7 @@ class Network(Construct):
             max_aggregation_interval=60,
             tags=[self._name_tag("flow")],
         )
-        return group
+        return FlowLogs(group, role, flow_log)
 
     def _name_tag(self, purpose: str) -> CfnTag:
         return CfnTag(key="Name", value=self._props.naming.name(purpose))
