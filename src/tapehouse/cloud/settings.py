@@ -47,7 +47,7 @@ class NetworkSettings(_Part):
     create: bool = True
     """Whether the deployment makes its own VPC."""
     cidr: str = "10.40.0.0/16"
-    """Addresses of the VPC that is made: an RFC 1918 block from /16 to /22."""
+    """Addresses of the VPC, made or existing: an RFC 1918 block from /16 to /22. Endpoints admit callers from there."""
     zones: Annotated[int, Field(ge=2, le=3)] = 2
     """Availability zones with a public and a private subnet each."""
     vpc_id: Annotated[str, Field(pattern=r"^(vpc-[0-9a-f]{8,17})?$")] = ""
@@ -77,6 +77,8 @@ class NetworkSettings(_Part):
             raise ValueError("ids of an existing VPC are given, and create is true; set create: false to use them")
         if not self.create and not all(given):
             raise ValueError("create is false; give vpc_id, private_subnet_ids and private_route_table_ids")
+        if not self.create and "cidr" not in self.model_fields_set:
+            raise ValueError("create is false; give cidr, the addresses of the existing VPC")
         return self
 
 

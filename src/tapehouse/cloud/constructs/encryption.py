@@ -61,6 +61,8 @@ _USE = (
     "kms:ReEncryptTo",
 )
 _EXCHANGE = ("kms:Decrypt", "kms:GenerateDataKey")
+# In a key's policy, the resource `*` is the key itself.
+_THIS_KEY = ["*"]
 # Services that call with their caller's identity. Athena reads and writes S3 as its caller, and so needs no entry.
 _THROUGH = ("dynamodb", "glue", "kinesis", "lambda", "s3", "secretsmanager", "sns", "sqs")
 # Of these, the ones that hold on to the key by a grant.
@@ -107,14 +109,22 @@ class Encryption(Construct):
     def admit_directly(self, role: iam.Role) -> None:
         """Let the role use the data key without a service between: what encrypts in its own process, such as a Glue
         job its bookmarks, needs that. The role's policies must allow it as well.
+
+        By the name that the role was given, for the role comes later than the key, and refers to it.
         """
+        name = role.node.default_child.role_name
         self.data.add_to_resource_policy(
             iam.PolicyStatement(
                 sid=f"Direct{role.node.addr[-8:]}",
-                principals=[iam.ArnPrincipal(role.role_arn)],
+                principals=[iam.AccountRootPrincipal()],
                 actions=list(_USE),
-                resources=["*"],
-                conditions={"StringEquals": {"kms:CallerAccount": Aws.ACCOUNT_ID}},
+                resources=_THIS_KEY,
+                conditions={
+                    "StringEquals": {"kms:CallerAccount": Aws.ACCOUNT_ID},
+                    "ArnEquals": {
+                        "aws:PrincipalArn": f"{Fn.sub('arn:${AWS::Partition}:iam::${AWS::AccountId}:role/')}{name}"
+                    },
+                },
             )
         )
 
@@ -143,10 +153,6 @@ def use_statement(key_arn: str, *, write: bool = True) -> iam.PolicyStatement:
     """What a role needs to read, and unless told otherwise to write, what the data key encrypts."""
     actions = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"] if write else ["kms:Decrypt", "kms:DescribeKey"]
     return iam.PolicyStatement(sid="UseKey", actions=actions, resources=[key_arn])
-
-
-# In a key's policy, the resource `*` is the key itself.
-_THIS_KEY = ["*"]
 
 
 def _administration() -> iam.PolicyStatement:

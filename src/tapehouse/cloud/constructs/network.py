@@ -100,15 +100,16 @@ class Network(Construct):
             self._make()
         else:
             self._adopt()
-        zones = len(self.private_subnet_ids)
+        # Subnets of an existing VPC may share a table; then the CDK cannot be told which belongs to which.
+        paired = len(self.private_route_table_ids) == len(self.private_subnet_ids)
         self.vpc = ec2.Vpc.from_vpc_attributes(
             self,
             "Imported",
             vpc_id=self.vpc_id,
             vpc_cidr_block=self.cidr,
-            availability_zones=[_zone(number) for number in range(zones)],
+            availability_zones=[_zone(number) for number, _ in enumerate(self.private_subnet_ids)],
             private_subnet_ids=list(self.private_subnet_ids),
-            private_subnet_route_table_ids=list(self.private_route_table_ids),
+            private_subnet_route_table_ids=list(self.private_route_table_ids) if paired else None,
         )
         self.endpoints = Endpoints(
             self,
