@@ -15,6 +15,7 @@ from constructs import Construct
 
 from tapehouse.cloud.constructs.arns import arn
 from tapehouse.cloud.constructs.denies import Denies
+from tapehouse.cloud.constructs.network import Network
 from tapehouse.cloud.lifecycle import Lifecycle
 from tapehouse.cloud.naming import ROLE_LIMIT, Naming
 from tapehouse.cloud.releases.catalogue import chosen
@@ -33,7 +34,8 @@ _INTERFACE_READS = ("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")
 
 @dataclass(frozen=True, slots=True)
 class FunctionPlatformProps:
-    """What the functions of a stack share. `data_key` encrypts environments, `logs_key` log groups; `denies` is attached to every role."""
+    """What the functions of a stack share. `data_key` encrypts environments, `logs_key` log groups; `denies` is
+    attached to every role."""
 
     settings: Settings
     naming: Naming
@@ -41,8 +43,7 @@ class FunctionPlatformProps:
     packages: Packages
     data_key: kms.IKey
     logs_key: kms.IKey
-    vpc_id: str
-    subnet_ids: Sequence[str]
+    network: Network
     denies: Denies
 
 
@@ -54,7 +55,7 @@ class FunctionPlatform(Construct):
     layer: lambda_.LayerVersion
     code: lambda_.Code
     runtime: lambda_.Runtime
-    security_group: ec2.CfnSecurityGroup
+    security_group: ec2.SecurityGroup
     props: FunctionPlatformProps
 
     def __init__(self, scope: Construct, construct_id: str, *, props: FunctionPlatformProps) -> None:
@@ -72,27 +73,9 @@ class FunctionPlatform(Construct):
             compatible_architectures=[lambda_.Architecture.X86_64],
             removal_policy=props.lifecycle.transient,
         )
-        self.security_group = ec2.CfnSecurityGroup(
-            self,
-            "Group",
-            group_name=props.naming.name("functions"),
-            group_description="Functions: nothing comes in, HTTPS goes out",
-            vpc_id=props.vpc_id,
-            security_group_egress=[https_out()],
+        self.security_group = props.network.security_group(
+            self, "Group", "functions", "Functions: nothing comes in, HTTPS goes out"
         )
-
-
-def https_out() -> ec2.CfnSecurityGroup.EgressProperty:
-    """The egress of everything that calls AWS."""
-    # S3 and DynamoDB answer at public addresses behind gateway endpoints. Their prefix lists have an id of their own in
-    # each region, which CloudFormation cannot tell, so the route tables decide where this leads.
-    return ec2.CfnSecurityGroup.EgressProperty(
-        ip_protocol="tcp",
-        from_port=443,
-        to_port=443,
-        cidr_ip="0.0.0.0/0",
-        description="AWS APIs: S3 and DynamoDB have public addresses behind their gateway endpoints",
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +154,8 @@ class PythonFunction(Construct):
         """What the CDK's own class takes only together with constructs that we do not have."""
         raw: lambda_.CfnFunction = self.function.node.default_child
         raw.vpc_config = lambda_.CfnFunction.VpcConfigProperty(
-            subnet_ids=list(platform.props.subnet_ids), security_group_ids=[platform.security_group.attr_group_id]
+            subnet_ids=list(platform.props.network.private_subnet_ids),
+            security_group_ids=[platform.security_group.security_group_id],
         )
         if props.dead_letters is not None:
             raw.dead_letter_config = lambda_.CfnFunction.DeadLetterConfigProperty(target_arn=props.dead_letters)

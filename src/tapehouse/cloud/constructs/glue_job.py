@@ -18,7 +18,7 @@ from constructs import Construct
 from tapehouse.cloud.capacity.plan import Plan
 from tapehouse.cloud.constructs.arns import arn
 from tapehouse.cloud.constructs.denies import Denies
-from tapehouse.cloud.constructs.functions import https_out
+from tapehouse.cloud.constructs.network import Network
 from tapehouse.cloud.lifecycle import Lifecycle
 from tapehouse.cloud.naming import ROLE_LIMIT, Naming
 from tapehouse.cloud.releases.catalogue import chosen
@@ -38,8 +38,7 @@ LATE_FRACTION = 0.8
 @dataclass(frozen=True, slots=True)
 class GlueJobProps:
     """`release` is the s3:// address of the release's files in `scripts_bucket`, `release_folder` the same files here.
-    `arguments` are the job's own defaults (--lake and so on); `statements` what its code calls. `zones` are those of
-    `subnet_ids`, in order.
+    `arguments` are the job's own defaults (--lake and so on); `statements` what its code calls.
     """
 
     settings: Settings
@@ -53,20 +52,18 @@ class GlueJobProps:
     data_key: kms.IKey
     logs_key: kms.IKey
     denies: Denies
-    vpc_id: str
-    subnet_ids: Sequence[str]
-    zones: Sequence[str]
+    network: Network
     statements: Sequence[iam.PolicyStatement] = ()
     arguments: dict[str, str] = field(default_factory=dict)
 
 
 class GlueJob(Construct):
-    """`job` with its `role`, `security` configuration, a connection for each subnet, and `log_groups` (output, error)."""
+    """`job` with its `role`, `security` configuration, a connection for each subnet, and its two `log_groups`."""
 
     job: glue.CfnJob
     role: iam.Role
     security: glue.CfnSecurityConfiguration
-    security_group: ec2.CfnSecurityGroup
+    security_group: ec2.SecurityGroup
     connections: Sequence[glue.CfnConnection]
     log_groups: Sequence[logs.LogGroup]
 
@@ -79,7 +76,9 @@ class GlueJob(Construct):
         self.security_group = self._security_group()
         self.connections = [
             self._connection(number, subnet, zone)
-            for number, (subnet, zone) in enumerate(zip(props.subnet_ids, props.zones, strict=True), 1)
+            for number, (subnet, zone) in enumerate(
+                zip(props.network.private_subnet_ids, props.network.vpc.availability_zones, strict=True), 1
+            )
         ]
         self.role = iam.Role(
             self,
@@ -205,8 +204,8 @@ class GlueJob(Construct):
             "MakeInterfaces",
             ["ec2:CreateNetworkInterface"],
             arn("ec2", "network-interface/*"),
-            arn("ec2", f"security-group/{self.security_group.attr_group_id}"),
-            *(arn("ec2", f"subnet/{subnet}") for subnet in self._props.subnet_ids),
+            Fn.join("", [arn("ec2", "security-group/"), self.security_group.security_group_id]),
+            *(Fn.join("", [arn("ec2", "subnet/"), one]) for one in self._props.network.private_subnet_ids),
         )
         tagged = {"ForAllValues:StringEquals": {"aws:TagKeys": ["aws-glue-service-resource"]}}
         yield iam.PolicyStatement(
@@ -219,7 +218,10 @@ class GlueJob(Construct):
         yield _allow("RemoveInterfaces", ["ec2:DeleteNetworkInterface"], arn("ec2", "network-interface/*"))
 
     def _connection_arns(self) -> list[str]:
-        names = [self._props.naming.text(_network(number)) for number, _ in enumerate(self._props.subnet_ids, 1)]
+        names = [
+            self._props.naming.text(_network(number))
+            for number, _ in enumerate(self._props.network.private_subnet_ids, 1)
+        ]
         return [arn("glue", "catalog"), *(arn("glue", f"connection/{name}") for name in names)]
 
     def _log_prefix(self) -> str:
@@ -254,23 +256,15 @@ class GlueJob(Construct):
             ),
         )
 
-    def _security_group(self) -> ec2.CfnSecurityGroup:
-        group = ec2.CfnSecurityGroup(
-            self,
-            "Group",
-            group_name=self._props.naming.name(JOB),
-            group_description="Workers of the job: among themselves, and out on HTTPS",
-            vpc_id=self._props.vpc_id,
-            security_group_egress=[https_out()],
+    def _security_group(self) -> ec2.SecurityGroup:
+        group = self._props.network.security_group(
+            self, "Group", JOB, "Workers of the job: among themselves, and out on HTTPS"
         )
+        number = group.security_group_id
         # Driver and executors choose their ports themselves; Glue refuses a connection whose group does not say so.
         own = {"ip_protocol": "tcp", "from_port": 0, "to_port": 65535, "description": "Driver and executors"}
-        ec2.CfnSecurityGroupIngress(
-            self, "FromWorkers", group_id=group.attr_group_id, source_security_group_id=group.attr_group_id, **own
-        )
-        ec2.CfnSecurityGroupEgress(
-            self, "ToWorkers", group_id=group.attr_group_id, destination_security_group_id=group.attr_group_id, **own
-        )
+        ec2.CfnSecurityGroupIngress(self, "FromWorkers", group_id=number, source_security_group_id=number, **own)
+        ec2.CfnSecurityGroupEgress(self, "ToWorkers", group_id=number, destination_security_group_id=number, **own)
         return group
 
     def _connection(self, number: int, subnet: str, zone: str) -> glue.CfnConnection:
@@ -285,7 +279,9 @@ class GlueJob(Construct):
                 description=f"Private subnet {number}",
                 connection_type="NETWORK",
                 physical_connection_requirements=own.PhysicalConnectionRequirementsProperty(
-                    availability_zone=zone, subnet_id=subnet, security_group_id_list=[self.security_group.attr_group_id]
+                    availability_zone=zone,
+                    subnet_id=subnet,
+                    security_group_id_list=[self.security_group.security_group_id],
                 ),
             ),
         )

@@ -1,4 +1,4 @@
-"""From an object in the raw bucket to a started job: event, queue, function. And the function that redrives what failed."""
+"""From an object in the raw bucket to a started job: event, queue, function; and what redrives that which failed."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class ObjectIngestProps:
 
 
 class ObjectIngest(Construct):
-    """`rule` sends what lands to `queue.queue`, which the `validator` reads in batches through `mapping`; what it gives up
-    goes to `queue.dead_letters`, what the rule could not deliver to `undelivered`.
+    """`rule` sends what lands to `queue.queue`, which the `validator` reads in batches through `mapping`; what it gives
+    up goes to `queue.dead_letters`, what the rule could not deliver to `undelivered`.
     """
 
     rule: events.CfnRule
@@ -150,8 +150,8 @@ class ObjectIngest(Construct):
 
 @dataclass(frozen=True, slots=True)
 class RedriveProps:
-    """`sources` are the queues that it takes messages from, `target` the one that it puts objects back into; `statements`
-    are what its handler needs besides.
+    """`sources` are the queues that it takes messages from, `target` the one that it puts objects back into;
+    `statements` are what its handler needs besides.
     """
 
     key: kms.IKey
@@ -176,7 +176,7 @@ class Redrive(Construct):
             props=PythonFunctionProps(
                 purpose=REDRIVE,
                 handler=REDRIVE_HANDLER,
-                description="Takes dead letters, judges and lands their records again, puts objects back in their queue",
+                description="Takes dead letters: lands their records again, puts objects back in their queue",
                 memory_mib=MEMORY_MIB,
                 timeout_seconds=TIMEOUT_SECONDS,
                 environment=props.environment,
