@@ -13,8 +13,8 @@ from tapehouse.errors import ReferenceDataError
 from tapehouse.reference import prepared
 from tapehouse.reference.calendars import calendar_version, sessions
 
-# One that the library knows for all years, one that it knows for some, one with a break at noon.
-EXCHANGES = ("XNYS", "XHKG", "CMES", "XTKS")
+# One that the library knows for all years, and one that it knows for some, with a break at noon.
+EXCHANGES = ("XNYS", "XHKG")
 YEARS = (1678, 1899, 1962, 1987, 2001, 2013, 2026, 2027, 2051, 2100, 2261)
 
 

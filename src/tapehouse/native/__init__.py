@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-_FILE = Path(__file__).with_name("libtapehouse.so")
+LIBRARY_NAME = "libtapehouse.so"
+_FILE = Path(__file__).with_name(LIBRARY_NAME)
 
 
 def _load() -> ctypes.CDLL | None:
