@@ -2,9 +2,9 @@
 bisection, the age of records, the destination of what failed, fan-out consumers, and the permissions of the role.
 
 As in AWS, per shard: a batch that fails is tried again until `MaximumRetryAttempts`; with `BisectBatchOnFunctionError`
-an *error* first splits it in two (a split is no attempt); a *reported item failure* is a checkpoint: what lies before it
-is done, and the rest is tried again as one batch. A batch whose attempts are used up, or that is too old, goes to the
-destination as one range of sequence numbers, and the shard goes on. Not modelled: ParallelizationFactor and
+an *error* first splits it in two (a split is no attempt); a *reported item failure* is a checkpoint: what lies before
+it is done, and the rest is tried again as one batch. A batch whose attempts are used up, or that is too old, goes to
+the destination as one range of sequence numbers, and the shard goes on. Not modelled: ParallelizationFactor and
 MaximumBatchingWindowInSeconds (a shard's records are processed at once, one batch after the other).
 """
 
@@ -36,7 +36,7 @@ class Batch:
 
 @dataclass
 class Shard:
-    """Where a mapping stands in a shard: `position` counts records from the oldest, `pending` are taken but not done."""
+    """Where a mapping stands in a shard: `position` counts records from the oldest; `pending` are taken, not done."""
 
     position: int
     pending: deque[Batch] = field(default_factory=deque)

@@ -8,22 +8,13 @@ import shlex
 import sys
 import zipfile
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
+from emulator.differences import PURE_WHEEL, SPARK, stand_in_package
 from emulator.inside import endpoint, role_session
 from emulator.options import Options
-
-# Of Python 3 for any machine, or of this interpreter: others cannot be imported here.
-_PURE = re.compile(r"-(py3|py2\.py3)-none-any\.whl$")
-_SPARK = {
-    "spark.ui.enabled": "false",
-    "spark.driver.bindAddress": "127.0.0.1",
-    "spark.driver.host": "127.0.0.1",
-    "spark.sql.shuffle.partitions": "2",
-}
 
 
 @dataclass(frozen=True)
@@ -73,8 +64,8 @@ def environment(job: Job) -> dict[str, str]:
     """The job's own modules come first, then the packages of this interpreter (where Spark is)."""
     from tapehouse.engines.spark.java import java_home
 
-    conf = {**_SPARK, **_confs(job.arguments.get("--conf", ""))}
-    submit = ["--master", "local[2]", *(part for item in conf.items() for part in ("--conf", "=".join(item)))]
+    conf = {**SPARK, **_confs(job.arguments.get("--conf", ""))}
+    submit = [part for item in conf.items() for part in ("--conf", "=".join(item))]
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "GATEWAY_", "MINISTACK_"))
     }
@@ -127,13 +118,9 @@ def _add_module(job: Job, item: str) -> None:
         if path.suffix == ".py":
             path.rename(job.modules / path.name)
             return
-        if path.suffix == ".zip" or _PURE.search(path.name):
+        if path.suffix == ".zip" or PURE_WHEEL.search(path.name):
             with zipfile.ZipFile(path) as archive:
                 archive.extractall(job.modules)
             return
         item = path.name.split("-")[0]
-    name = re.split(r"[=<>!~\[;-]", item)[0].strip()
-    try:
-        version(name)
-    except PackageNotFoundError:
-        raise RuntimeError(f"the job asks for {item}, which this interpreter neither can import nor has") from None
+    stand_in_package(re.split(r"[=<>!~\[;-]", item)[0].strip())

@@ -1,27 +1,21 @@
-"""Functions: what they may import, the layers they get, the class of their errors, the metrics in their logs."""
+"""Functions: what they may import, the class of their errors, the metrics in their logs."""
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import re
 import sys
 import sysconfig
 import threading
-import zipfile
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from emulator.differences import STAND_IN
 from emulator.options import Options
 
 # What AWS puts beside a Python function without being asked.
 RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")
-# In the folder of a layer: the folder that stands in for it.
-STAND_IN = ".stand-in"
 _ERROR_CLASS = re.compile(r"^([A-Za-z_][\w.]*)(?::|$)")
-_COMPILED_FOR = re.compile(r"\.cpython-(\d+)[\w-]*\.so$")
 
 # Before the worker's own script: no package of this interpreter is seen, and layers are replaced by their stand-ins.
 _PRELUDE = """
@@ -42,7 +36,6 @@ for _name in ("PYTHONPATH", "VIRTUAL_ENV"):
 
 def install(options: Options) -> None:
     _name_errors()
-    _replace_layers(options.layer)
     if options.isolated:
         _isolate(Path(options.folder))
     _turn_logs_into_metrics()
@@ -74,48 +67,6 @@ def _isolate(folder: Path) -> None:
 
 def _site_packages() -> list[Path]:
     return [Path(path) for path in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}]
-
-
-def _replace_layers(folder: str) -> None:
-    """A layer compiled for another interpreter cannot be imported here: the folder given takes its place."""
-    from ministack.services import lambda_svc
-
-    fetch = lambda_svc._resolve_layer_zip
-
-    def resolve(attachment: Any) -> bytes | None:
-        content = fetch(attachment)
-        return content if content is None else _for_this_interpreter(content, folder)
-
-    lambda_svc._resolve_layer_zip = resolve
-
-
-@lru_cache(maxsize=8)
-def _for_this_interpreter(content: bytes, folder: str) -> bytes:
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        names = archive.namelist()
-    wanted = {match[1] for name in names if (match := _COMPILED_FOR.search(name))}
-    here = f"{sys.version_info.major}{sys.version_info.minor}"
-    if not wanted or wanted == {here}:
-        return content
-    digest = hashlib.sha256(content).hexdigest()
-    if not folder:
-        raise RuntimeError(
-            f"layer {digest[:12]} holds modules of Python {', '.join(sorted(wanted))}, and functions run in {here} "
-            "here: give Emulator(layer_for_this_interpreter=...) the same layer, built for this interpreter"
-        )
-    missing = _packages(names) - _packages([str(path.relative_to(folder)) for path in Path(folder).glob("python/*/*")])
-    if missing:
-        raise RuntimeError(f"layer {digest[:12]} has packages that {folder} lacks: {', '.join(sorted(missing))}")
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as archive:
-        archive.writestr(STAND_IN, folder)
-    return made.getvalue()
-
-
-def _packages(names: list[str]) -> set[str]:
-    """Folders in `python/` that hold modules."""
-    parts = [name.split("/") for name in names if name.startswith("python/") and name.count("/") >= 2]
-    return {part[1] for part in parts if "." not in part[1] and part[1] not in ("bin", "lib", "share", "__pycache__")}
 
 
 def _name_errors() -> None:

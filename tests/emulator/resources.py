@@ -30,7 +30,6 @@ RECORDED = (
 def install(options: Options) -> None:
     from ministack.services.cloudformation import stacks
 
-    _treat_requests_as_tls()
     blocking = stacks._runs_on_worker_thread
     ours: set[str] = set()
     stacks._runs_on_worker_thread = lambda kind: kind in ours or blocking(kind)
@@ -41,14 +40,6 @@ def install(options: Options) -> None:
     for kind in RECORDED:
         _register(kind, _record(kind, recorded), lambda physical_id, given: None)
     ours.update(properties.install())
-
-
-def _treat_requests_as_tls() -> None:
-    """Policies that deny what is not TLS are made for AWS; here everything stays on the loopback interface."""
-    from ministack import app
-
-    pin = app.pin_request_origin
-    app.pin_request_origin = lambda source_ip, secure: pin(source_ip, True)
 
 
 def _register(kind: str, create: Create, delete: Delete) -> None:

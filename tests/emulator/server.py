@@ -24,10 +24,22 @@ def main() -> None:
 
     from ministack import app
 
-    from emulator import athena, deliveries, event_sources, glue_jobs, lambdas, recording, resources
+    from emulator import (
+        athena,
+        bucket_configurations,
+        deliveries,
+        differences,
+        event_sources,
+        glue_jobs,
+        lambdas,
+        recording,
+        resources,
+    )
 
     recording.install(chosen.calls)
+    differences.install(chosen)
     resources.install(chosen)
+    bucket_configurations.install()
     lambdas.install(chosen)
     deliveries.install()
     event_sources.install()
