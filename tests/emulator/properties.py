@@ -19,6 +19,7 @@ def install() -> set[str]:
         _wrap(provisioners._RESOURCE_HANDLERS[kind], after)
     alarm = provisioners._RESOURCE_HANDLERS["AWS::CloudWatch::Alarm"]
     _wrap_alarm(alarm)
+    _keep_full_buckets(provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"])
     return {*AFTER, "AWS::CloudWatch::Alarm"}
 
 
@@ -82,6 +83,22 @@ def _typed(query: Properties) -> Properties:
     if "MetricStat" in made:
         made["MetricStat"] = {**made["MetricStat"], "Period": int(made["MetricStat"]["Period"])}
     return made
+
+
+def _keep_full_buckets(handlers: dict[str, Any]) -> None:
+    """A bucket that holds anything cannot be removed; ministack removes it with all it holds."""
+    from ministack.services import s3
+
+    delete = handlers["delete"]
+
+    def delete_empty(name: str, given: Properties) -> None:
+        held = [key for place, key in s3._object_versions if place == name and s3._object_versions[place, key]]
+        held += list((s3._buckets.get(name) or {}).get("objects", {}))
+        if held:
+            raise ValueError(f"The bucket you tried to delete is not empty (BucketNotEmpty): {name} holds {held[0]}")
+        delete(name, given)
+
+    handlers["delete"] = delete_empty
 
 
 def _true(value: Any) -> bool:

@@ -327,3 +327,22 @@ def test_the_rest_of_what_a_lake_declares(emulator: Emulator, stacks: Stacks) ->
     assert glue.get_database(Name="declared")["Database"]["Name"] == "declared"
     (group,) = emulator.client("logs").describe_log_groups(logGroupNamePrefix="/own/log")["logGroups"]
     assert (group["retentionInDays"], group["kmsKeyId"]) == (30, out["KeyArn"])
+
+
+def test_a_bucket_that_holds_an_old_version_is_not_removed(emulator: Emulator, stacks: Stacks) -> None:
+    properties = {"BucketName": "still-full", "VersioningConfiguration": {"Status": "Enabled"}}
+    stacks.deploy("full", {"Bucket": {"Type": "AWS::S3::Bucket", "Properties": properties}})
+    s3 = emulator.client("s3")
+    version = s3.put_object(Bucket="still-full", Key="k", Body=b"x")["VersionId"]
+    marker = s3.delete_object(Bucket="still-full", Key="k")["VersionId"]
+    cloudformation = emulator.client("cloudformation")
+    cloudformation.delete_stack(StackName="full")
+
+    def failed() -> bool:
+        found = cloudformation.describe_stacks(StackName="full")["Stacks"][0]
+        return bool(found["StackStatus"] == "DELETE_FAILED")
+
+    eventually(failed)
+    for one in (version, marker):
+        s3.delete_object(Bucket="still-full", Key="k", VersionId=one)
+    cloudformation.delete_stack(StackName="full")

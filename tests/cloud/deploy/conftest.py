@@ -10,11 +10,9 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # where the package `emulator` is
 
-from emulator import Emulator  # noqa: E402
+from emulator import Emulator
 
-sys.path.append(str(Path(__file__).resolve().parent))
-
-from assemblies import Writer  # noqa: E402
+from .assemblies import Writer
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from assemblies import Writer, parameter, queue
-from emulator import Emulator
 
+from emulator import Emulator
 from tapehouse.cloud.deploy import Event, ProtectedError, StackFailedError, deploy, destroy, outputs
 from tapehouse.cloud.deploy.errors import AssemblyError, DeploymentError
+
+from .assemblies import Writer, parameter, queue
 
 
 def at(emulator: Emulator) -> dict[str, Any]:
