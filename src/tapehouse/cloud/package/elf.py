@@ -32,8 +32,8 @@ def trim(path: Path) -> int:
         start, count = header[5], header[10]
         file.seek(start)
         programs = [_PROGRAM.unpack(file.read(_PROGRAM.size)) for _ in range(count)]
-        end = max([start + count * _PROGRAM.size, *(program[2] + program[5] for program in programs)])
-        saved = path.stat().st_size - end
+        end: int = max([start + count * _PROGRAM.size, *(program[2] + program[5] for program in programs)])
+        saved: int = path.stat().st_size - end
         if saved <= 0:
             return 0
         header[6] = header[12] = header[13] = 0  # section headers: where, how many, which names them

@@ -1,4 +1,4 @@
-"""The package of the Lambda functions: a layer that changes with uv.lock, and code that changes with everything else."""
+"""The package of the Lambda functions: a layer that changes with uv.lock, code that changes with all else."""
 
 from __future__ import annotations
 
