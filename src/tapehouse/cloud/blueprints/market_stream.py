@@ -13,7 +13,7 @@ from tapehouse.cloud.blueprints.pipeline import PipelineProps, PipelineStack
 from tapehouse.cloud.blueprints.watched import components
 from tapehouse.cloud.constructs.endpoints import MARKET_STREAM
 from tapehouse.cloud.constructs.object_ingest import Redrive, RedriveProps
-from tapehouse.cloud.constructs.shard_scaling import ShardScaling, ShardScalingProps
+from tapehouse.cloud.constructs.shard_scaling import ON_ALARM, ON_CLOCK, ShardScaling, ShardScalingProps
 from tapehouse.cloud.constructs.stream_ingest import StreamIngest, StreamIngestProps, camel, stream_names
 from tapehouse.cloud.datasets import Dataset
 from tapehouse.cloud.monitoring.alarms import NAME_LIMIT
@@ -25,6 +25,7 @@ from tapehouse.errors import UsageError
 
 NAME = "market-stream"
 SERVICE = "stream"
+RULES = (ON_ALARM, ON_CLOCK)
 SUMMARY = "streams and files validated by Lambda and run by Glue into Iceberg tables"
 
 
@@ -48,9 +49,7 @@ class MarketStreamStack(PipelineStack):
         super().__init__(
             scope,
             construct_id,
-            props=PipelineProps(
-                props.settings, props.packages, NAME, SERVICE, SUMMARY, streamed=True, endpoints=MARKET_STREAM
-            ),
+            props=PipelineProps(props.settings, props.packages, NAME, SERVICE, SUMMARY, True, MARKET_STREAM, RULES),
         )
         self.streamed = streamed_of(self.datasets)
         self.streams = StreamIngest(
@@ -64,7 +63,7 @@ class MarketStreamStack(PipelineStack):
                 plan=self.plan,
                 datasets=self.streamed,
                 key=self.encryption.data,
-                environment=self.environment(),
+                environment={**self.environment(), **self.landing()},
                 statements=self.access.stream_validator(),
             ),
         )
@@ -85,6 +84,7 @@ class MarketStreamStack(PipelineStack):
                 streams=list(self.streams.streams.values()),
                 alarms=[self.naming.text(f"{one.purpose}-throttled", limit=NAME_LIMIT) for one in self.streamed],
                 key=self.encryption.data,
+                dead_letters=self.objects.undelivered,
             ),
         )
 
@@ -100,6 +100,7 @@ class MarketStreamStack(PipelineStack):
                 queues.queue,
                 {
                     **self.environment(),
+                    **self.landing(),
                     "TAPEHOUSE_QUEUE_URL": queues.queue.queue_url,
                     "TAPEHOUSE_DLQ_URL": queues.dead_letters.queue_url,
                     "TAPEHOUSE_STREAM_DLQ_URL": self.streams.dead_letters.queue_url,
@@ -116,7 +117,6 @@ class MarketStreamStack(PipelineStack):
         yield "ReservedConcurrency", self.streams.formula, "What the stream validator reserves"
         if self.scaling is not None:
             yield "ShardScaling", self.scaling.function.function.function_name, "Changes the shards of streams"
-            yield "ShardScalingDlqUrl", self.scaling.dead_letters.queue_url, "Scalings that could not be done"
         for one in self.streams.streams.values():
             yield f"Stream{camel(one.dataset)}", one.stream.ref, f"Records of {one.dataset.name}"
 

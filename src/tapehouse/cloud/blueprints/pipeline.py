@@ -26,6 +26,7 @@ from tapehouse.cloud.constructs.object_ingest import ObjectIngest, ObjectIngestP
 from tapehouse.cloud.constructs.storage import DATA_PURPOSES, Storage, StorageProps
 from tapehouse.cloud.datasets import Dataset, datasets_of, names_of
 from tapehouse.cloud.lifecycle import Lifecycle
+from tapehouse.cloud.monitoring import job_events
 from tapehouse.cloud.monitoring.metrics import NAMESPACE, REQUESTS
 from tapehouse.cloud.naming import Naming
 from tapehouse.cloud.releases.catalogue import chosen
@@ -36,7 +37,9 @@ from tapehouse.cloud.tags import apply_tags
 
 @dataclass(frozen=True, slots=True)
 class PipelineProps:
-    """`blueprint` and `service` are those of the registry; `endpoints` the services that get an interface endpoint."""
+    """`blueprint` and `service` are those of the registry; `endpoints` the services that get an interface endpoint,
+    `rules` the purposes of the rules that it has besides those of every pipeline.
+    """
 
     settings: Settings
     packages: Packages
@@ -45,6 +48,7 @@ class PipelineProps:
     summary: str
     streamed: bool
     endpoints: Sequence[str]
+    rules: Sequence[str] = ()
 
 
 class PipelineStack(Stack):
@@ -103,14 +107,19 @@ class PipelineStack(Stack):
         return {
             "TAPEHOUSE_ENVIRONMENT": self.settings.label,
             "TAPEHOUSE_PIPELINE": self.naming.service,
-            "TAPEHOUSE_RAW_BUCKET": self.storage.raw.bucket_name,
             "TAPEHOUSE_LINEAGE_TABLE": self.lineage.table.table_name,
             "TAPEHOUSE_ALERT_TOPIC_ARN": self.alerts.topic.topic_arn,
-            "TAPEHOUSE_GLUE_JOB": self.naming.name(JOB, limit=JOB_LIMIT),
             "TAPEHOUSE_KEY_ARN": self.encryption.data.key_arn,
             "TAPEHOUSE_CONTRACTS": "contracts",
-            "TAPEHOUSE_RELEASE": self.release,
         }
+
+    def landing(self) -> dict[str, str]:
+        """Variables of handlers that read or write what has landed."""
+        return {"TAPEHOUSE_RAW_BUCKET": self.storage.raw.bucket_name}
+
+    def starting(self) -> dict[str, str]:
+        """Variables of the handler that starts runs."""
+        return {"TAPEHOUSE_GLUE_JOB": self.naming.name(JOB, limit=JOB_LIMIT), "TAPEHOUSE_RELEASE": self.release}
 
     def _keep(self, props: PipelineProps) -> None:
         """Keys, and what they encrypt."""
@@ -184,6 +193,8 @@ class PipelineStack(Stack):
             database=self.catalogue.database_name,
         )
         self.job = self._job(props)
+        # A run that begins finds its script.
+        self.job.job.node.add_dependency(self.deployment.node.find_child("Release"))
         self.encryption.admit_directly(self.job.role)
         self.objects = ObjectIngest(
             self,
@@ -195,7 +206,8 @@ class PipelineStack(Stack):
                 raw_bucket=self.storage.raw,
                 key=data,
                 concurrency=self.plan.object_concurrency,
-                environment=self.environment(),
+                rules=(job_events.FAILED, job_events.LATE, *props.rules),
+                environment={**self.environment(), **self.landing(), **self.starting()},
                 statements=self.access.object_validator(),
             ),
         )

@@ -39,9 +39,7 @@ class ServerlessLakeStack(PipelineStack):
         super().__init__(
             scope,
             construct_id,
-            props=PipelineProps(
-                props.settings, props.packages, NAME, SERVICE, SUMMARY, streamed=False, endpoints=SERVERLESS_LAKE
-            ),
+            props=PipelineProps(props.settings, props.packages, NAME, SERVICE, SUMMARY, False, SERVERLESS_LAKE),
         )
         queues = self.objects.queue
         self.redrive = Redrive(

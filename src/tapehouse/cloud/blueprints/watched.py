@@ -30,7 +30,7 @@ def components(
         naming=naming,
         datasets=[_watched(stack, one, stream=one in streamed) for one in stack.datasets],
         functions=list(_functions(stack, concurrency, scaled=scaled)),
-        queues=list(_queues(streamed=bool(streamed), scaled=scaled)),
+        queues=list(_queues(streamed=bool(streamed))),
         rules=[
             object_ingest.RULE,
             job_events.FAILED,
@@ -62,14 +62,11 @@ def _functions(stack: PipelineStack, concurrency: int, *, scaled: bool) -> Itera
         yield Function(shard_scaling.FUNCTION, shard_scaling.TIMEOUT_SECONDS, 1)
 
 
-def _queues(*, streamed: bool, scaled: bool) -> Iterator[Queue]:
+def _queues(*, streamed: bool) -> Iterator[Queue]:
     # An object may wait for as long as a run takes to make room: as long as the queue tries.
     tried = VISIBILITY_FACTOR * object_ingest.TIMEOUT_SECONDS * object_ingest.RECEIVES
     yield Queue(object_ingest.QUEUE, False, tried // 2)
     yield Queue(f"{object_ingest.QUEUE}-dlq", True)
     yield Queue(object_ingest.UNDELIVERED, True)
-    yield Queue(job_events.QUEUE, True)
     if streamed:
         yield Queue(stream_ingest.DEAD_LETTERS, True)
-    if scaled:
-        yield Queue(shard_scaling.DEAD_LETTERS, True)

@@ -153,6 +153,8 @@ class PythonFunction(Construct):
     def _raw(self, platform: FunctionPlatform, props: PythonFunctionProps) -> None:
         """What the CDK's own class takes only together with constructs that we do not have."""
         raw: lambda_.CfnFunction = self.function.node.default_child
+        # The role has its policies within it: that the function refers to it is all the order there is to keep.
+        raw.add_deletion_override("DependsOn")
         raw.vpc_config = lambda_.CfnFunction.VpcConfigProperty(
             subnet_ids=list(platform.props.network.private_subnet_ids),
             security_group_ids=[platform.security_group.security_group_id],
@@ -192,15 +194,13 @@ class PythonFunction(Construct):
         return found
 
     def _interfaces(self, text: str) -> list[iam.PolicyStatement]:
-        """The function's network interfaces, which the service makes as this role. Lambda does not accept a policy
-        that names single interfaces: their ids are not known before. The code itself may not touch them.
+        """The function's network interfaces, which the service makes as this role. Before it makes the function, Lambda
+        asks whether the role may do so with every resource. The code itself may not.
 
         https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
         """
         return [
-            iam.PolicyStatement(sid="Interfaces", actions=list(_INTERFACE_ACTIONS), resources=[arn("ec2", "*/*")]),
-            # EC2 has no resource-level permissions for Describe calls.
-            iam.PolicyStatement(sid="SeeInterfaces", actions=list(_INTERFACE_READS), resources=["*"]),
+            iam.PolicyStatement(sid="Interfaces", actions=[*_INTERFACE_ACTIONS, *_INTERFACE_READS], resources=["*"]),
             iam.PolicyStatement(
                 sid="NotByTheCode",
                 effect=iam.Effect.DENY,

@@ -27,7 +27,7 @@ from tapehouse.cloud.settings import Settings
 JOB = "job"
 JOB_LIMIT = 255
 SCRIPT = "glue_job.py"
-WHEELS = "wheels"
+WHEELS = "wheelhouse"
 SPARK_UI = "spark-ui"
 TEMPORARY = "temporary"
 LOG_PREFIX = "/aws-glue/"
@@ -85,9 +85,7 @@ class GlueJob(Construct):
             "Role",
             role_name=props.naming.name("job-role", limit=ROLE_LIMIT),
             description="What the job may do",
-            assumed_by=iam.ServicePrincipal(
-                "glue.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": Fn.ref("AWS::AccountId")}}
-            ),
+            assumed_by=iam.ServicePrincipal("glue.amazonaws.com"),
             managed_policies=[props.denies.policy],
             inline_policies={
                 "service": iam.PolicyDocument(statements=list(self._service())),
@@ -98,7 +96,8 @@ class GlueJob(Construct):
 
     def _job(self) -> glue.CfnJob:
         props, settings = self._props, self._props.settings.job
-        return glue.CfnJob(
+        names = [self._props.naming.name(_network(number)) for number, _ in enumerate(self.connections, 1)]
+        job = glue.CfnJob(
             self,
             "Job",
             name=self.name,
@@ -119,8 +118,11 @@ class GlueJob(Construct):
                 notify_delay_after=late_minutes(settings.timeout_minutes)
             ),
             security_configuration=self.security.ref,
-            connections=glue.CfnJob.ConnectionsListProperty(connections=[one.ref for one in self.connections]),
+            connections=glue.CfnJob.ConnectionsListProperty(connections=names),
         )
+        for one in self.connections:
+            job.add_resource_dependency(one)
+        return job
 
     def _arguments(self) -> dict[str, str]:
         props = self._props

@@ -40,8 +40,9 @@ DELIVERY_ATTEMPTS = 24
 
 @dataclass(frozen=True, slots=True)
 class ObjectIngestProps:
-    """`concurrency` is what the validator reserves, `statements` and `environment` are those of the two handlers
-    besides what reading the queue takes.
+    """`concurrency` is what the validator reserves, `statements` and `environment` are its handler's besides what
+    reading the queue takes. `rules` are purposes of the deployment's other rules: what they cannot deliver is kept in
+    the same queue, so that there is one place to look and to redrive from.
     """
 
     naming: Naming
@@ -49,6 +50,7 @@ class ObjectIngestProps:
     raw_bucket: s3.IBucket
     key: kms.IKey
     concurrency: int
+    rules: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     statements: Sequence[iam.PolicyStatement] = ()
 
@@ -82,9 +84,9 @@ class ObjectIngest(Construct):
             lifecycle=props.lifecycle,
         ).queue
         # By name: the rule refers to the queues, and their policies to the rule.
-        rule_arn = arn("events", f"rule/{naming.text(RULE)}")
-        admit_rule(self.queue.queue, rule_arn, sid="LandedObjects")
-        admit_rule(self.undelivered, rule_arn, sid="UndeliveredEvents")
+        admit_rule(self.queue.queue, arn("events", f"rule/{naming.text(RULE)}"), sid=title(RULE))
+        for purpose in (RULE, *props.rules):
+            admit_rule(self.undelivered, arn("events", f"rule/{naming.text(purpose)}"), sid=title(purpose))
         self.rule = self._rule(props)
         self.validator = PythonFunction(
             self,
@@ -131,7 +133,7 @@ class ObjectIngest(Construct):
         )
         # The first event must not find a queue that refuses it.
         for queue in (self.queue.queue, self.undelivered):
-            rule.node.add_dependency(queue)
+            rule.node.add_dependency(queue.node.find_child("Policy"))
         return rule
 
     def _mapping(self, props: ObjectIngestProps) -> lambda_.CfnEventSourceMapping:
@@ -189,6 +191,11 @@ class Redrive(Construct):
                 reserved=1,
             ),
         )
+
+
+def title(purpose: str) -> str:
+    """The purpose as part of logical ids."""
+    return "".join(word.capitalize() for word in purpose.split("-"))
 
 
 def reading(queue: sqs.IQueue, key: kms.IKey) -> list[iam.PolicyStatement]:

@@ -23,7 +23,7 @@ from tapehouse.cloud.capacity import quotas
 from tapehouse.cloud.capacity.plan import Plan
 from tapehouse.cloud.constructs.arns import arn
 from tapehouse.cloud.constructs.functions import FunctionPlatform, PythonFunction, PythonFunctionProps
-from tapehouse.cloud.constructs.queues import NAME_LIMIT, EncryptedQueue, admit_rule
+from tapehouse.cloud.constructs.object_ingest import title
 from tapehouse.cloud.constructs.stream_ingest import STREAM_LIMIT, IngestedStream, stream_purpose
 from tapehouse.cloud.lifecycle import Lifecycle
 from tapehouse.cloud.naming import Naming
@@ -31,7 +31,6 @@ from tapehouse.cloud.settings import Settings
 
 HANDLER = "tapehouse.handlers.shard_scaling.handler"
 FUNCTION = "shard-scaling"
-DEAD_LETTERS = "shard-scaling-dlq"
 ON_ALARM, ON_CLOCK = "shards-refused", "shards-hourly"
 # How far a stream may be widened beyond what is planned.
 HEADROOM = 2
@@ -41,7 +40,9 @@ _ATTEMPTS, _SECONDS = 4, 3_600
 
 @dataclass(frozen=True, slots=True)
 class ShardScalingProps:
-    """`alarms` are the names (for `Fn::Sub`) of those that tell of refused records."""
+    """`alarms` are the names (for `Fn::Sub`) of those that tell of refused records; `dead_letters` keeps events that
+    could not be delivered, or whose handling failed. It must admit the rules `ON_ALARM` and `ON_CLOCK`.
+    """
 
     settings: Settings
     naming: Naming
@@ -50,14 +51,14 @@ class ShardScalingProps:
     streams: Sequence[IngestedStream]
     alarms: Sequence[str]
     key: kms.IKey
+    dead_letters: sqs.IQueue
 
 
 class ShardScaling(Construct):
-    """`function`, the two `rules` that start it, and `dead_letters` for what could not be started or failed."""
+    """`function`, the two `rules` that start it, and the `bounds` of shards by dataset."""
 
     function: PythonFunction
     rules: Sequence[events.CfnRule]
-    dead_letters: sqs.Queue
     bounds: Mapping[str, tuple[int, int]]
 
     def __init__(
@@ -67,13 +68,6 @@ class ShardScaling(Construct):
         self._props = props
         naming = props.naming
         self.bounds = shard_bounds(props.settings, props.plan, [one.dataset.name for one in props.streams])
-        self.dead_letters = EncryptedQueue(
-            self,
-            "DeadLetters",
-            name=naming.name(DEAD_LETTERS, limit=NAME_LIMIT),
-            key=props.key,
-            lifecycle=props.lifecycle,
-        ).queue
         named = {
             naming.text(stream_purpose(one.dataset), limit=STREAM_LIMIT): self.bounds[one.dataset.name]
             for one in props.streams
@@ -92,7 +86,7 @@ class ShardScaling(Construct):
                 statements=self._statements(),
                 # One after the other: two would see the same stream and take two steps.
                 reserved=1,
-                dead_letters=self.dead_letters.queue_arn,
+                dead_letters=props.dead_letters.queue_arn,
             ),
         )
         pattern = {
@@ -126,12 +120,9 @@ class ShardScaling(Construct):
 
     def _rule(self, purpose: str, description: str, **when: object) -> events.CfnRule:
         own, name = events.CfnRule, self._props.naming
-        title = "".join(word.capitalize() for word in purpose.split("-"))
-        source = arn("events", f"rule/{name.text(purpose)}")
-        admit_rule(self.dead_letters, source, sid=title)
         rule = own(
             self,
-            title,
+            title(purpose),
             name=name.name(purpose),
             description=description,
             targets=[
@@ -141,18 +132,18 @@ class ShardScaling(Construct):
                     retry_policy=own.RetryPolicyProperty(
                         maximum_event_age_in_seconds=_SECONDS, maximum_retry_attempts=_ATTEMPTS
                     ),
-                    dead_letter_config=own.DeadLetterConfigProperty(arn=self.dead_letters.queue_arn),
+                    dead_letter_config=own.DeadLetterConfigProperty(arn=self._props.dead_letters.queue_arn),
                 )
             ],
             **when,
         )
         lambda_.CfnPermission(
             self,
-            f"{title}Permission",
+            f"{title(purpose)}Permission",
             action="lambda:InvokeFunction",
             function_name=self.function.function.function_arn,
             principal="events.amazonaws.com",
-            source_arn=source,
+            source_arn=arn("events", f"rule/{name.text(purpose)}"),
         )
         return rule
 

@@ -65,7 +65,7 @@ def _volume(parts: Components, one: Watched, metric: Metric, *, daily: bool) -> 
     # One bad day is enough; of five minutes it takes three in a row.
     count = 1 if daily else 3
     yield Watch(
-        f"{head}-input-low", f"Under {bounds.ingest_low_fraction:.0%} of the mean volume comes in, and the market is open.",
+        f"{head}-input-low", f"Under {bounds.ingest_low_fraction:.0%} of the mean volume in market hours.",
         in_market_hours(one, metric, floor=low, daily=daily), Bound.BELOW, round(low), Missing.BAD, count, count,
     )  # fmt: skip
     yield Watch(
@@ -77,14 +77,13 @@ def _volume(parts: Components, one: Watched, metric: Metric, *, daily: bool) -> 
 def in_market_hours(one: Watched, metric: Metric, *, floor: float, daily: bool) -> Formula:
     """The metric while the market is open, nothing being 0; outside, a value that is not below `floor`."""
     calendar = calendar_of(one.dataset.contract)
-    inputs = {"m": metric}
-    if calendar is None:
-        return Formula("FILL(m,0)", inputs, "input")
-    value = f"IF(open, FILL(m,0), {round(floor) + 1})"
-    if daily:
-        return Formula(value, inputs, "input on days of trading", {"open": session_days(calendar, "m")})
-    steps = {"w": minute_of_week("m"), "open": is_open(calendar, "m", "w")}
-    return Formula(value, inputs, "input in market hours", steps)
+    watched = session_days(calendar, "w") if daily else is_open(calendar, "m", "w")
+    return Formula(
+        f"IF(open, FILL(m,0), {round(floor) + 1})",
+        {"m": metric},
+        "input on days of trading" if daily else "input in market hours",
+        {"w": minute_of_week("m"), "open": watched},
+    )
 
 
 def _quality(parts: Components, one: Watched) -> Iterator[Watch]:

@@ -12,42 +12,29 @@ from typing import Any
 
 from aws_cdk import Fn
 from aws_cdk import aws_events as events
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from tapehouse.cloud.constructs.arns import arn
-from tapehouse.cloud.constructs.queues import NAME_LIMIT, EncryptedQueue, admit_rule
-from tapehouse.cloud.lifecycle import Lifecycle
+from tapehouse.cloud.constructs.object_ingest import UNDELIVERED, title
+from tapehouse.cloud.constructs.queues import NAME_LIMIT
 from tapehouse.cloud.monitoring.components import Components
 
 FAILED = "job-failed"
 LATE = "job-late"
-QUEUE = "alerts-undelivered"
 FAILED_STATES = ("ERROR", "FAILED", "TIMEOUT")
 _ATTEMPTS = 24
 _SECONDS = 3_600
 
 
 class JobEvents(Construct):
-    """`failed` and `late` tell the topic; what they could not deliver goes to `undelivered`."""
+    """`failed` and `late` tell the topic; what they could not deliver goes to the deployment's queue for that."""
 
     failed: events.CfnRule
     late: events.CfnRule
-    undelivered: sqs.Queue
 
-    def __init__(self, scope: Construct, construct_id: str, *, parts: Components, lifecycle: Lifecycle) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, parts: Components) -> None:
         super().__init__(scope, construct_id)
         self._parts = parts
-        # By its alias: the key is the deployment's, and this stack imports nothing of it.
-        alias = kms.Alias.from_alias_name(self, "Key", f"alias/{parts.naming.name('data')}")
-        self.undelivered = EncryptedQueue(
-            self,
-            "Undelivered",
-            name=parts.naming.name(QUEUE, limit=NAME_LIMIT),
-            key=alias,
-            lifecycle=lifecycle,
-        ).queue
         self.failed = self._rule(
             FAILED,
             "Runs that failed, timed out or never began",
@@ -74,14 +61,9 @@ class JobEvents(Construct):
         self, purpose: str, description: str, kind: str, detail: dict[str, Any], paths: dict[str, str], text: str
     ) -> events.CfnRule:
         parts, own = self._parts, events.CfnRule
-        admit_rule(
-            self.undelivered,
-            arn("events", f"rule/{parts.naming.text(purpose)}"),
-            sid="".join(word.capitalize() for word in purpose.split("-")),
-        )
         return own(
             self,
-            "".join(word.capitalize() for word in purpose.split("-")),
+            title(purpose),
             name=parts.naming.name(purpose),
             description=description,
             event_pattern={
@@ -99,7 +81,9 @@ class JobEvents(Construct):
                     retry_policy=own.RetryPolicyProperty(
                         maximum_event_age_in_seconds=_SECONDS, maximum_retry_attempts=_ATTEMPTS
                     ),
-                    dead_letter_config=own.DeadLetterConfigProperty(arn=self.undelivered.queue_arn),
+                    dead_letter_config=own.DeadLetterConfigProperty(
+                        arn=arn("sqs", parts.naming.text(UNDELIVERED, limit=NAME_LIMIT))
+                    ),
                 )
             ],
         )

@@ -87,10 +87,12 @@ def minute_of_week(series: str) -> str:
     return f"(DAY({series})-1)*{_DAY_MINUTES}+HOUR({series})*60+MINUTE({series})"
 
 
-def is_open(calendar: Calendar, series: str, minute: str) -> str:
-    """Expression that is 1 in market hours and 0 outside; `minute` is the id of `minute_of_week`."""
+def is_open(calendar: Calendar | None, series: str, minute: str) -> str:
+    """Expression that is 1 in market hours and 0 outside; `minute` is the id of `minute_of_week`. Without a calendar
+    the market is always open.
+    """
     months: dict[Windows, list[int]] = defaultdict(list)
-    for month, found in windows(calendar).items():
+    for month, found in _or_always(calendar).items():
         months[found].append(month)
     groups = sorted(months.items(), key=lambda group: -len(group[1]))
     *special, (usual, _) = groups[1:] + groups[:1]
@@ -101,16 +103,19 @@ def is_open(calendar: Calendar, series: str, minute: str) -> str:
     return f"IF({text}, 1, 0)"
 
 
-def session_days(calendar: Calendar, series: str) -> str:
+def session_days(calendar: Calendar | None, minute: str) -> str:
     """Expression that is 1 on days (UTC) on which an ordinary session begins or goes on, 0 on others."""
     days = {
-        day + 1
-        for found in windows(calendar).values()
+        (day * _DAY_MINUTES, (day + 1) * _DAY_MINUTES)
+        for found in _or_always(calendar).values()
         for start, stop in found
         for day in range(start // _DAY_MINUTES, -(-stop // _DAY_MINUTES))
     }
-    chosen = " OR ".join(f"DAY({series})=={day}" for day in sorted(days))
-    return f"IF({chosen}, 1, 0)"
+    return f"IF({_within(_split(days), minute)}, 1, 0)"
+
+
+def _or_always(calendar: Calendar | None) -> Mapping[int, Windows]:
+    return dict.fromkeys(range(1, 13), ALWAYS) if calendar is None else windows(calendar)
 
 
 def _within(found: Windows, minute: str) -> str:

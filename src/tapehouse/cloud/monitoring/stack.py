@@ -58,7 +58,7 @@ class MonitoringStack(Stack):
         )
         self._parts = parts
         self._factory = AlarmFactory(self, parts.naming, parts.topic_arn)
-        self.job_events = JobEvents(self, "JobEvents", parts=parts, lifecycle=Lifecycle.of(parts.settings))
+        self.job_events = JobEvents(self, "JobEvents", parts=parts)
         services = list(service_watches(parts))
         by_dataset = {one.dataset.purpose: list(dataset_watches(parts, one)) for one in parts.datasets}
         every = [*services, *(watch for watches in by_dataset.values() for watch in watches)]
