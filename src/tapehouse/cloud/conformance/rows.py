@@ -51,7 +51,7 @@ def row(row_id: str) -> Row:
 
 
 def pairs(blueprint: str | None = None) -> Iterator[tuple[Row, str]]:
-    """(row, blueprint) for every blueprint that can be deployed, or for one; UsageError if there is none of that name."""
+    """(row, blueprint) for every blueprint that can be deployed, or for one; UsageError for an unknown one."""
     if blueprint is not None and blueprint not in blueprints():
         raise UsageError(f"no blueprint {blueprint!r}", fix=f"one of: {', '.join(blueprints())}")
     for one in rows().values():

@@ -122,7 +122,7 @@ def _covers(statement: Statement, resource: str, lookup: Lookup | None) -> bool:
 
 
 def _names(statement: Statement, caller: Caller) -> str:
-    """How a resource policy's statement names the caller: role, session, service, anyone, account; '' for not at all."""
+    """How a resource policy's statement names the caller: role, session, service, anyone, account, or nothing."""
     if statement.principals is None:
         # In a statement without a principal AWS would not store a resource policy; nobody is meant.
         return ""

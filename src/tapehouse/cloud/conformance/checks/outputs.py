@@ -9,12 +9,12 @@ from tapehouse.cloud.conformance.registry import absent, check
 from tapehouse.cloud.conformance.stacks import Stacks
 from tapehouse.cloud.conformance.uses import BUCKET, FUNCTION, JOB, KEY, MACHINE, QUEUE, STREAM, TABLE
 
-_TOLD = (BUCKET, KEY, STREAM, QUEUE, TABLE, FUNCTION, JOB, MACHINE, "AWS::CloudWatch::Dashboard")
+TOLD = (BUCKET, KEY, STREAM, QUEUE, TABLE, FUNCTION, JOB, MACHINE, "AWS::CloudWatch::Dashboard")
 
 
 @check("C46")
 def every_component_is_an_output(stacks: Stacks) -> Iterator[str]:
-    found = stacks.of(*_TOLD)
+    found = stacks.of(*TOLD)
     yield from absent(found, "bucket, key, stream, queue, table, function, job, state machine or dashboard")
     values = {str(value.get("Value")) for _, _, _, value in stacks.outputs()}
     for one in found:
