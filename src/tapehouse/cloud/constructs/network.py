@@ -125,7 +125,9 @@ class Network(Construct):
         )
 
     def security_group(self, scope: Construct, construct_id: str, purpose: str, description: str) -> ec2.SecurityGroup:
-        """A group for something that calls AWS's services: HTTPS out, nothing in. `purpose` is part of its name."""
+        """A group for something that calls AWS's services: HTTPS out, nothing in. `purpose` is part of its name;
+        EC2 takes no apostrophes in a `description`.
+        """
         group = ec2.SecurityGroup(
             scope,
             construct_id,
