@@ -1,0 +1,190 @@
+"""Lambda function on the queue of landed objects: each content is judged at its head and given to one job run.
+
+Messages are events of created objects. A content that has a job run already is done; the others of one dataset are
+given to one run together. What fails is reported by message, so that only that comes again: a run that could not be
+started because the job has all it may have, an object that cannot be read. The latter goes to the dead-letter queue in
+the end, with its reason in the log.
+
+Calls: s3:ListBucket on the raw bucket, s3:GetObject and s3:GetObjectVersion on landing/*; dynamodb:GetItem, PutItem and
+UpdateItem on the lineage table; glue:StartJobRun on the job; sns:Publish on the topic of alerts; kms:Decrypt and
+kms:GenerateDataKey on the data key by way of these.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tapehouse.errors import FeedError, TapehouseError
+from tapehouse.handlers.arrivals import Arrival, Examined, Examiner, GoneError, arrivals_of, places, unreadable
+from tapehouse.handlers.judging import Dataset, Datasets
+from tapehouse.handlers.lineage import Landed, Lineage
+from tapehouse.handlers.surroundings import Surroundings, client, error_code, log
+from tapehouse.handlers.telling import Telling
+
+# Left for what follows the reading of objects.
+RESERVE_SECONDS = 20
+# Longer than an invocation: a claim must not end while its owner may still start a run.
+CLAIM_SECONDS = 900
+# What the service says when a run could start later.
+_LATER = ("ConcurrentRunsExceededException", "ResourceNumberLimitExceededException", "ThrottlingException")
+
+_Identity = tuple[str, str]
+
+
+class ObjectValidator:
+    """Processes messages of the queue."""
+
+    def __init__(self, here: Surroundings, s3: Any, dynamodb: Any, sns: Any, glue: Any) -> None:
+        self._here, self._glue = here, glue
+        self._datasets = Datasets(here.contracts, here.references)
+        self._examiner = Examiner(s3)
+        self._lineage = Lineage(dynamodb, here.lineage_table)
+        self._telling = Telling(here, sns)
+
+    def warm(self) -> None:
+        """Load and compile every contract that can be judged here."""
+        for name in self._datasets.names:
+            self._judged_here(name)
+
+    def process(self, messages: Mapping[str, str], seconds_left: Callable[[], float] = lambda: 600.0) -> list[str]:
+        """Process message bodies by id; returns the ids of those that must come again."""
+        failed: dict[str, None] = {}
+        waiting: dict[_Identity, Arrival] = {}
+        asked: dict[_Identity, list[str]] = {}
+        for number, body in messages.items():
+            try:
+                if seconds_left() <= RESERVE_SECONDS:
+                    raise TimeoutError("no time left in this invocation")
+                for arrival in arrivals_of(body):
+                    identity = self._take(arrival, lambda: seconds_left() - RESERVE_SECONDS)
+                    if identity is not None:
+                        waiting.setdefault(identity, arrival)
+                        asked.setdefault(identity, []).append(number)
+            except Exception as error:
+                failed[number] = None
+                _log_failure(number, error)
+        for identity in self._start(waiting):
+            failed |= dict.fromkeys(asked[identity])
+        return list(failed)
+
+    def _take(self, arrival: Arrival, seconds_left: Callable[[], float]) -> _Identity | None:
+        """Examine an object; its identity where a run is to be started for it."""
+        name = arrival.dataset
+        dataset = self._judged_here(name)
+        try:
+            found = self._examiner.examine(arrival, dataset, seconds_left)
+        except GoneError:
+            log("gone", dataset=name, place=arrival.place)
+            return None
+        landed = self._landed(name, arrival, found)
+        if self._lineage.add(landed) or found.findings is None:
+            self._count(name, dataset, arrival, found)
+        if self._lineage.is_done(name, found.sha256):
+            log("known", dataset=name, place=arrival.place, sha256=found.sha256)
+            return None
+        return name, found.sha256
+
+    def _landed(self, name: str, arrival: Arrival, found: Examined) -> Landed:
+        findings = found.findings
+        return Landed(
+            name,
+            found.sha256,
+            arrival.place,
+            found.size,
+            rows=None if findings is None or found.part else findings.rows,
+            rules={} if findings is None else findings.rules,
+            source_version=arrival.version,
+            keep_days=self._datasets.contract(name).retention.lineage_days,
+        )
+
+    def _count(self, name: str, dataset: Dataset | None, arrival: Arrival, found: Examined) -> None:
+        self._telling.count(name, {"ObjectsLanded": 1})
+        if found.findings is not None and dataset is not None:
+            self._telling.count(name, {"BytesIn": found.size})
+            self._telling.judged(dataset, found.findings, arrival.place, part=found.part)
+        log("examined", dataset=name, place=arrival.place, sha256=found.sha256, bytes=found.size, part=found.part,
+            rules={} if found.findings is None else dict(found.findings.rules))  # fmt: skip
+
+    def _judged_here(self, name: str) -> Dataset | None:
+        """The dataset, or None where its format needs packages that the function does not have. Raises UsageError for
+        one that is unknown.
+        """
+        try:
+            return self._datasets.get(name)
+        except ImportError as error:
+            log("not judged", dataset=name, reason=str(error))
+            return None
+
+    def _start(self, waiting: Mapping[_Identity, Arrival]) -> list[_Identity]:
+        """One run for all objects of a dataset; returns what must be asked for again."""
+        again: list[_Identity] = []
+        for name in dict.fromkeys(dataset for dataset, _ in waiting):
+            claimed: dict[_Identity, Arrival] = {}
+            for identity, arrival in waiting.items():
+                if identity[0] != name:
+                    continue
+                if self._lineage.claim(*identity, CLAIM_SECONDS):
+                    claimed[identity] = arrival
+                elif not self._lineage.is_done(*identity):
+                    log("claimed by another", dataset=name, place=arrival.place)
+                    again.append(identity)
+            if claimed and not self._run(name, claimed):
+                again += claimed
+        return again
+
+    def _run(self, name: str, claimed: Mapping[_Identity, Arrival]) -> bool:
+        try:
+            answer = self._glue.start_job_run(
+                JobName=self._here.glue_job, Arguments=self._arguments(name, list(claimed.values()))
+            )
+        except Exception as error:
+            for identity in claimed:
+                self._lineage.release(*identity)
+            later = error_code(error) in _LATER
+            log("not started", dataset=name, later=later, reason=error_code(error), objects=len(claimed))
+            return False
+        for identity in claimed:
+            self._lineage.started(*identity, answer["JobRunId"])
+        log("started", dataset=name, job_run=answer["JobRunId"], objects=[one.place for one in claimed.values()])
+        return True
+
+    def _arguments(self, name: str, arrivals: list[Arrival]) -> dict[str, str]:
+        release = self._here.release
+        found = {"--contract": f"{release}/contracts/{name}.yaml", "--input": places(arrivals)}
+        files = self._datasets.references(name)
+        if files:
+            given = (f"{table}={release}/references/{name}/{path.name}" for table, path in files.items())
+            found["--reference"] = ",".join(given)
+        return found
+
+
+def _log_failure(number: str, error: Exception) -> None:
+    told = str(error) if isinstance(error, TapehouseError | TimeoutError) else error_code(error)
+    path = error.path if isinstance(error, FeedError) else ""
+    log("failed", message=number, poison=unreadable(error), reason=told, path=path)
+
+
+_validator: ObjectValidator | None = None
+
+
+def validator() -> ObjectValidator:
+    """The process's validator."""
+    global _validator
+    if _validator is None:
+        clients = (client(name) for name in ("s3", "dynamodb", "sns", "glue"))
+        _validator = ObjectValidator(Surroundings.read(), *clients)
+        _validator.warm()
+    return _validator
+
+
+def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """Entry point."""
+    messages = {record["messageId"]: record["body"] for record in event["Records"]}
+    failed = validator().process(messages, lambda: context.get_remaining_time_in_millis() / 1000)
+    return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
+
+
+if os.environ.get("AWS_LAMBDA_FUNCTION_NAME"):
+    validator()  # while the sandbox starts, with a whole processor, and not in the first invocation
