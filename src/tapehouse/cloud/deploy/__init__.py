@@ -6,6 +6,7 @@ knows a blueprint: only what synthesis wrote.
 
 from tapehouse.cloud.deploy.deploying import Deployment, StackResult, deploy
 from tapehouse.cloud.deploy.destroying import Destruction, Retained, destroy
+from tapehouse.cloud.deploy.differing import Difference, StackDifference, compare, diff, diff_assemblies
 from tapehouse.cloud.deploy.errors import (
     AssemblyError,
     DeploymentError,
@@ -14,6 +15,7 @@ from tapehouse.cloud.deploy.errors import (
     StackFailedError,
     StackTimeoutError,
 )
+from tapehouse.cloud.deploy.findings import Finding, Risk
 from tapehouse.cloud.deploy.outputs import outputs
 from tapehouse.cloud.deploy.target import Event, Target
 
@@ -22,15 +24,22 @@ __all__ = [
     "Deployment",
     "DeploymentError",
     "Destruction",
+    "Difference",
     "Event",
+    "Finding",
     "ProtectedError",
     "ResourceFailure",
     "Retained",
+    "Risk",
+    "StackDifference",
     "StackFailedError",
     "StackResult",
     "StackTimeoutError",
     "Target",
+    "compare",
     "deploy",
     "destroy",
+    "diff",
+    "diff_assemblies",
     "outputs",
 ]
