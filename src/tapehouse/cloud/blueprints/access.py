@@ -1,4 +1,6 @@
-"""Who may do what to which resource: the statements of the deployment's functions and job."""
+"""Who may do what to which resource: the statements of functions, from what their code says that it calls, and those
+of the job.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,6 @@ from dataclasses import dataclass
 
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
@@ -15,6 +16,7 @@ from aws_cdk import aws_sns as sns
 from tapehouse.cloud.constructs.arns import arn
 from tapehouse.cloud.constructs.encryption import use_statement
 from tapehouse.cloud.monitoring.metrics import NAMESPACE
+from tapehouse.handlers.permissions import PERMISSIONS, On
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,28 +32,25 @@ class Access:
     job: str
     database: str
 
-    def stream_validator(self) -> list[iam.PolicyStatement]:
-        """Lands what arrives in streams."""
-        return [*self._landing(), *self._common()]
+    def handler(self, name: str, **more: Sequence[str]) -> list[iam.PolicyStatement]:
+        """What that handler calls, one statement for each kind of resource. `more` are ARNs by the kind's name in lower
+        case, for kinds that not every deployment has; of those not given, nothing is allowed.
+        """
+        arns = {**self._arns(), **{On[kind.upper()]: list(found) for kind, found in more.items()}}
+        actions: dict[On, list[str]] = {}
+        for action, kind in PERMISSIONS[name]:
+            actions.setdefault(kind, []).append(action)
+        return [_allow(_sid(kind), found, *arns[kind]) for kind, found in actions.items() if arns.get(kind)]
 
-    def object_validator(self) -> list[iam.PolicyStatement]:
-        """Reads what has landed, and starts runs."""
-        return [
-            _allow("ReadLanding", ["s3:GetObject"], self.raw.arn_for_objects("landing/*")),
-            _allow("StartRuns", ["glue:GetJobRun", "glue:StartJobRun"], arn("glue", f"job/{self.job}")),
-            *self._common(),
-        ]
-
-    def redrive(self, streams: Sequence[kinesis.CfnStream]) -> list[iam.PolicyStatement]:
-        """Reads records again by their positions, and lands them."""
-        if not streams:
-            return self._common()
-        reading = ["kinesis:DescribeStreamSummary", "kinesis:GetRecords", "kinesis:GetShardIterator"]
-        return [
-            _allow("ReadAgain", reading, *(one.attr_arn for one in streams)),
-            *self._landing(),
-            *self._common(),
-        ]
+    def _arns(self) -> dict[On, list[str]]:
+        return {
+            On.RAW_BUCKET: [self.raw.bucket_arn],
+            On.LANDING_OBJECTS: [self.raw.arn_for_objects("landing/*")],
+            On.LINEAGE_TABLE: [self.table.table_arn],
+            On.ALERT_TOPIC: [self.topic.topic_arn],
+            On.GLUE_JOB: [arn("glue", f"job/{self.job}")],
+            On.DATA_KEY: [self.key.key_arn],
+        }
 
     def job_statements(self) -> list[iam.PolicyStatement]:
         """Reads landed objects, keeps their bytes, and commits to the lake's tables."""
@@ -86,19 +85,14 @@ class Access:
                 resources=["*"],
                 conditions={"StringEquals": {"cloudwatch:namespace": NAMESPACE}},
             ),
-            *self._common(),
-        ]
-
-    def _landing(self) -> list[iam.PolicyStatement]:
-        # A record that comes again finds its object there, and asks how far it goes.
-        return [_allow("Land", ["s3:GetObject", "s3:PutObject"], self.raw.arn_for_objects("landing/*"))]
-
-    def _common(self) -> list[iam.PolicyStatement]:
-        return [
             _allow("Lineage", ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], self.table.table_arn),
             _allow("Alert", ["sns:Publish"], self.topic.topic_arn),
             use_statement(self.key.key_arn),
         ]
+
+
+def _sid(kind: On) -> str:
+    return "".join(word.capitalize() for word in kind.name.split("_"))
 
 
 def _allow(sid: str, actions: Sequence[str], *resources: str) -> iam.PolicyStatement:

@@ -14,7 +14,7 @@ from tapehouse.cloud.blueprints.watched import components
 from tapehouse.cloud.constructs.endpoints import MARKET_STREAM
 from tapehouse.cloud.constructs.object_ingest import Redrive, RedriveProps
 from tapehouse.cloud.constructs.shard_scaling import ON_ALARM, ON_CLOCK, ShardScaling, ShardScalingProps
-from tapehouse.cloud.constructs.stream_ingest import StreamIngest, StreamIngestProps, camel, stream_names
+from tapehouse.cloud.constructs.stream_ingest import StreamIngest, StreamIngestProps, camel, stream_environment
 from tapehouse.cloud.datasets import Dataset
 from tapehouse.cloud.monitoring.alarms import NAME_LIMIT
 from tapehouse.cloud.monitoring.stack import MonitoringProps, MonitoringStack
@@ -63,8 +63,8 @@ class MarketStreamStack(PipelineStack):
                 plan=self.plan,
                 datasets=self.streamed,
                 key=self.encryption.data,
-                environment={**self.environment(), **self.landing()},
-                statements=self.access.stream_validator(),
+                environment=self.environment(),
+                statements=self.access.handler("stream_validator"),
             ),
         )
         self.scaling = self._scaling() if self.settings.stream.mode == "provisioned" else None
@@ -95,18 +95,20 @@ class MarketStreamStack(PipelineStack):
             "Redrive",
             platform=self.platform,
             props=RedriveProps(
-                self.encryption.data,
-                [queues.dead_letters, self.objects.undelivered, self.streams.dead_letters],
-                queues.queue,
                 {
                     **self.environment(),
-                    **self.landing(),
                     "TAPEHOUSE_QUEUE_URL": queues.queue.queue_url,
                     "TAPEHOUSE_DLQ_URL": queues.dead_letters.queue_url,
                     "TAPEHOUSE_STREAM_DLQ_URL": self.streams.dead_letters.queue_url,
-                    "TAPEHOUSE_STREAMS": stream_names(self.naming, self.streamed),
+                    **stream_environment(self.settings, self.naming, self.streamed),
                 },
-                self.access.redrive([one.stream for one in self.streams.streams.values()]),
+                self.access.handler(
+                    "redrive",
+                    object_queue=[queues.queue.queue_arn],
+                    object_dead_letters=[queues.dead_letters.queue_arn, self.objects.undelivered.queue_arn],
+                    stream_dead_letters=[self.streams.dead_letters.queue_arn],
+                    streams=[one.stream.attr_arn for one in self.streams.streams.values()],
+                ),
             ),
         )
 

@@ -103,19 +103,16 @@ class PipelineStack(Stack):
         apply_tags(self, settings, props.blueprint)
 
     def environment(self) -> dict[str, str]:
-        """Variables of every handler."""
+        """Variables of every handler of data."""
         return {
             "TAPEHOUSE_ENVIRONMENT": self.settings.label,
             "TAPEHOUSE_PIPELINE": self.naming.service,
+            "TAPEHOUSE_RAW_BUCKET": self.storage.raw.bucket_name,
             "TAPEHOUSE_LINEAGE_TABLE": self.lineage.table.table_name,
             "TAPEHOUSE_ALERT_TOPIC_ARN": self.alerts.topic.topic_arn,
             "TAPEHOUSE_KEY_ARN": self.encryption.data.key_arn,
             "TAPEHOUSE_CONTRACTS": "contracts",
         }
-
-    def landing(self) -> dict[str, str]:
-        """Variables of handlers that read or write what has landed."""
-        return {"TAPEHOUSE_RAW_BUCKET": self.storage.raw.bucket_name}
 
     def starting(self) -> dict[str, str]:
         """Variables of the handler that starts runs."""
@@ -207,8 +204,8 @@ class PipelineStack(Stack):
                 key=data,
                 concurrency=self.plan.object_concurrency,
                 rules=(job_events.FAILED, job_events.LATE, *props.rules),
-                environment={**self.environment(), **self.landing(), **self.starting()},
-                statements=self.access.object_validator(),
+                environment={**self.environment(), **self.starting()},
+                statements=self.access.handler("object_validator"),
             ),
         )
 

@@ -47,15 +47,16 @@ class ServerlessLakeStack(PipelineStack):
             "Redrive",
             platform=self.platform,
             props=RedriveProps(
-                self.encryption.data,
-                [queues.dead_letters, self.objects.undelivered],
-                queues.queue,
                 {
                     **self.environment(),
                     "TAPEHOUSE_QUEUE_URL": queues.queue.queue_url,
                     "TAPEHOUSE_DLQ_URL": queues.dead_letters.queue_url,
                 },
-                self.access.redrive([]),
+                self.access.handler(
+                    "redrive",
+                    object_queue=[queues.queue.queue_arn],
+                    object_dead_letters=[queues.dead_letters.queue_arn, self.objects.undelivered.queue_arn],
+                ),
             ),
         )
         redrive = self.redrive.function.function.function_name

@@ -152,13 +152,10 @@ class ObjectIngest(Construct):
 
 @dataclass(frozen=True, slots=True)
 class RedriveProps:
-    """`sources` are the queues that it takes messages from, `target` the one that it puts objects back into;
-    `statements` are what its handler needs besides.
+    """`environment` and `statements` are all that its handler needs: the queues it takes from, and what it does with
+    their messages.
     """
 
-    key: kms.IKey
-    sources: Sequence[sqs.IQueue]
-    target: sqs.IQueue
     environment: Mapping[str, str] = field(default_factory=dict)
     statements: Sequence[iam.PolicyStatement] = ()
 
@@ -170,7 +167,6 @@ class Redrive(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, platform: FunctionPlatform, props: RedriveProps) -> None:
         super().__init__(scope, construct_id)
-        queues = [statement for source in props.sources for statement in reading(source, props.key)]
         self.function = PythonFunction(
             self,
             "Redrive",
@@ -182,11 +178,7 @@ class Redrive(Construct):
                 memory_mib=MEMORY_MIB,
                 timeout_seconds=TIMEOUT_SECONDS,
                 environment=props.environment,
-                statements=[
-                    *props.statements,
-                    *queues,
-                    iam.PolicyStatement(sid="PutBack", actions=["sqs:SendMessage"], resources=[props.target.queue_arn]),
-                ],
+                statements=props.statements,
                 # Two operators at once would take each other's messages; one run is enough for either.
                 reserved=1,
             ),

@@ -144,7 +144,7 @@ class StreamIngest(Construct):
                 description=f"Judges and lands what streams bring. Concurrency {self.formula}"[:256],
                 memory_mib=MEMORY_MIB,
                 timeout_seconds=TIMEOUT_SECONDS,
-                environment={**props.environment, "TAPEHOUSE_STREAMS": stream_names(props.naming, props.datasets)},
+                environment={**props.environment, **stream_environment(props.settings, props.naming, props.datasets)},
                 statements=[*props.statements, *self._reading(streams, consumers)],
                 reserved=self.concurrency,
             ),
@@ -206,10 +206,13 @@ def camel(dataset: Dataset) -> str:
     return "".join(word.capitalize() for word in dataset.name.split("_"))
 
 
-def stream_names(naming: Naming, datasets: Sequence[Dataset]) -> str:
-    """JSON of the dataset by stream name, with pseudo parameters resolved when deployed."""
+def stream_environment(settings: Settings, naming: Naming, datasets: Sequence[Dataset]) -> dict[str, str]:
+    """Variables of handlers of records: JSON of the dataset by stream, and how many batches of a shard are in work."""
     text = {naming.text(stream_purpose(one), limit=STREAM_LIMIT): one.name for one in datasets}
-    return str(Fn.sub(json.dumps(text, sort_keys=True)))
+    return {
+        "TAPEHOUSE_STREAMS": str(Fn.sub(json.dumps(text, sort_keys=True))),
+        "TAPEHOUSE_PARALLELIZATION": str(settings.stream.parallelization),
+    }
 
 
 def _term(concurrency: int, parallelization: int) -> str:
