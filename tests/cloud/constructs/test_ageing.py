@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tapehouse.arguments import load_contract
 from tapehouse.cloud.constructs.ageing import (
     LEAST_DAYS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tapehouse.cloud.constructs.alerts import Alerts, AlertsProps
 from tapehouse.cloud.constructs.encryption import Encryption, EncryptionProps
 from tapehouse.cloud.lifecycle import Lifecycle

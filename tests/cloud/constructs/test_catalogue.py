@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from pyiceberg.table.metadata import TableMetadataUtil
+
 from tapehouse.arguments import load_contract
 from tapehouse.cloud.constructs.first_metadata import first_metadata, specs_of
 from tapehouse.cloud.constructs.landing_table import landing_table

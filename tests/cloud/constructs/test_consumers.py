@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tapehouse.cloud.policy import Caller, Document
 
 from .whole import CONSUMER, CONSUMER_ACCOUNT, Whole

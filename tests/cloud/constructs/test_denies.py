@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from tapehouse.cloud.policy import Caller, Document, Policies, Request, decide
 
 from .whole import Whole, statements

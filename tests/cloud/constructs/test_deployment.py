@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from aws_cdk import aws_s3 as s3
+
 from tapehouse.cloud.constructs.denies import Denies, DeniesProps
 from tapehouse.cloud.constructs.deployment import Deployment, DeploymentProps
 from tapehouse.cloud.constructs.encryption import Encryption, EncryptionProps

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from aws_cdk import aws_iam as iam
+
 from tapehouse.cloud.constructs.encryption import Encryption, EncryptionProps
 from tapehouse.cloud.lifecycle import Lifecycle
 from tapehouse.cloud.naming import Naming

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tapehouse.cloud.constructs import endpoints
 from tapehouse.cloud.policy import Caller, Document, Policies, Request, decide
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
+
 from tapehouse.cloud.constructs.encryption import Encryption, EncryptionProps
 from tapehouse.cloud.constructs.network import Network, NetworkProps
 from tapehouse.cloud.lifecycle import Lifecycle

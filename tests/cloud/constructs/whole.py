@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aws_cdk import App, Stack
+
 from tapehouse.cloud.constructs.alerts import Alerts, AlertsProps
 from tapehouse.cloud.constructs.arns import bucket_arn
 from tapehouse.cloud.constructs.catalogue import Catalogue, CatalogueProps
