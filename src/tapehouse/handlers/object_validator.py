@@ -79,8 +79,8 @@ class ObjectValidator:
             log("gone", dataset=name, place=arrival.place)
             return None
         landed = self._landed(name, arrival, found)
-        if self._lineage.add(landed) or found.findings is None:
-            self._count(name, dataset, arrival, found)
+        if self._lineage.add(landed):
+            self._tell(name, dataset, arrival, found)
         if self._lineage.is_done(name, found.sha256):
             log("known", dataset=name, place=arrival.place, sha256=found.sha256)
             return None
@@ -99,8 +99,7 @@ class ObjectValidator:
             keep_days=self._datasets.contract(name).retention.lineage_days,
         )
 
-    def _count(self, name: str, dataset: Dataset | None, arrival: Arrival, found: Examined) -> None:
-        self._telling.count(name, {"ObjectsLanded": 1})
+    def _tell(self, name: str, dataset: Dataset | None, arrival: Arrival, found: Examined) -> None:
         if found.findings is not None and dataset is not None:
             self._telling.count(name, {"BytesIn": found.size})
             self._telling.judged(dataset, found.findings, arrival.place, part=found.part)
@@ -147,6 +146,7 @@ class ObjectValidator:
             return False
         for identity in claimed:
             self._lineage.started(*identity, answer["JobRunId"])
+        self._telling.count(name, {"ObjectsLanded": len(claimed)})
         log("started", dataset=name, job_run=answer["JobRunId"], objects=[one.place for one in claimed.values()])
         return True
 
