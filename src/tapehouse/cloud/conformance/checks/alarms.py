@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
+from tapehouse.cloud.conformance.event_patterns import fires
 from tapehouse.cloud.conformance.metrics import Metric, Watch, alarmed, alarms, on_widgets, shown
 from tapehouse.cloud.conformance.registry import absent, check
 from tapehouse.cloud.conformance.stacks import Resource, Stacks
@@ -59,20 +61,22 @@ def throttles_of_functions_are_watched(stacks: Stacks) -> Iterator[str]:
         yield from _both(stacks, function, "Throttles", function.name)
 
 
+def _run_ended(stacks: Stacks, job: Resource, state: str) -> dict[str, Any]:
+    """The event that Glue sends, whether or not Spark had started."""
+    return {
+        "source": "aws.glue",
+        "detail-type": "Glue Job State Change",
+        "account": stacks.place.account,
+        "region": stacks.place.region,
+        "detail": {"jobName": job.name, "state": state, "severity": "ERROR", "jobRunId": "jr_1", "message": "any"},
+    }
+
+
 def _state_rules(stacks: Stacks, job: Resource) -> list[Resource]:
-    """Rules that fire when a run of the job fails or times out, whether or not Spark had started."""
-    found = []
-    for rule in stacks.of(RULE):
-        pattern = rule.get("EventPattern") or {}
-        detail = pattern.get("detail", {})
-        states = set(listed(detail.get("state")))
-        names = listed(detail.get("jobName"))
-        about = "aws.glue" in listed(pattern.get("source")) and "Glue Job State Change" in listed(
-            pattern.get("detail-type")
-        )
-        if about and {"FAILED", "TIMEOUT"} <= states and (not names or job.name in names):
-            found.append(rule)
-    return found
+    """Rules that fire when a run of the job fails, times out or could not be started, and not when it succeeds."""
+    bad = [_run_ended(stacks, job, state) for state in ("FAILED", "TIMEOUT")]
+    good = _run_ended(stacks, job, "SUCCEEDED")
+    return [one for one in stacks.of(RULE) if all(fires(one, event) for event in bad) and not fires(one, good)]
 
 
 @check("C18")

@@ -79,9 +79,9 @@ def declared_name(one: Resource) -> str | None:
     return str(value) if value else None
 
 
-def _bare(one: Resource, name: str) -> str:
-    """Without what a service demands before the name: alias/ and the path of a log group."""
-    return name.rpartition("/")[2] if one.type in ("AWS::KMS::Alias", "AWS::Logs::LogGroup") else name
+def _bare(one: Resource, name: str) -> list[str]:
+    """Without what a service demands around the name: alias/ before it, the path that a log group has."""
+    return name.split("/") if one.type in ("AWS::KMS::Alias", "AWS::Logs::LogGroup") else [name]
 
 
 def _grammar(stacks: Stacks, one: Resource) -> str:
@@ -99,7 +99,7 @@ def names_have_one_grammar(stacks: Stacks) -> Iterator[str]:
     found = [(one, name) for one in stacks.all if (name := declared_name(one)) and one.type not in _FREE]
     yield from absent(found, "physical name")
     for one, name in found:
-        if not re.fullmatch(_grammar(stacks, one), _bare(one, name)):
+        if not any(re.fullmatch(_grammar(stacks, one), part) for part in _bare(one, name)):
             yield f"{one}: its name {name!r} is not application-service-purpose-environment-suffix-region"
 
 
