@@ -39,7 +39,7 @@ def main(out: str) -> None:
     naming, lifecycle = Naming.of(settings, "demo"), Lifecycle.of(settings)
     app = App(outdir=out, analytics_reporting=False)
     stack = Stack(app, "Example", stack_name=naming.stack(), synthesizer=synthesizer(naming))
-    keys = Encryption(stack, "Encryption", props=EncryptionProps(naming, lifecycle, settings.consumers))
+    Encryption(stack, "Encryption", props=EncryptionProps(naming, lifecycle, settings.consumers))
     app.synth()
 
 

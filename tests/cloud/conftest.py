@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
 from tapehouse.cloud.conformance.stacks import Facts, Stacks
 from tapehouse.cloud.datasets import datasets_of, names_of
 from tapehouse.cloud.node import use_bundled_node

@@ -130,8 +130,8 @@ class Consumer(_Part):
     account: Annotated[str, Field(pattern=r"^\d{12}$")]
     external_id: Annotated[str, Field(min_length=16, max_length=1224, pattern=r"^[A-Za-z0-9_+=,.@:/-]+$")]
     """What the account must say when it takes the role; agreed with it, and not guessable."""
-    prefixes: Annotated[tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9!_.*'()/=-]+/$")], ...], Field(min_length=1)]
-    """Key prefixes in the curated bucket, each ending in a slash."""
+    prefixes: Annotated[tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9!_.'()/=-]+/$")], ...], Field(min_length=1)]
+    """Key prefixes in the curated bucket, each ending in a slash. No `*`: in a policy it would stand for anything."""
 
 
 class Override(_Part):
@@ -188,6 +188,15 @@ class Settings(_Part):
     """Releases taken against the catalogue's advice, by product."""
     as_of: date | None = None
     """Day that support dates are judged on; today when absent."""
+
+    @field_validator("consumers")
+    @classmethod
+    def _consumers_differ(cls, value: tuple[Consumer, ...]) -> tuple[Consumer, ...]:
+        names = [one.name for one in value]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)} is there twice; give each consumer a name of its own")
+        return value
 
     @property
     def label(self) -> str:

@@ -59,7 +59,7 @@ def test_every_table_that_a_run_writes_is_declared(in_test: Whole) -> None:
 
 def test_iceberg_metadata_is_what_iceberg_reads(in_test: Whole) -> None:
     for name, one in iceberg_tables(in_test).items():
-        metadata = TableMetadataUtil.parse_raw(one["Metadata"])
+        metadata = TableMetadataUtil.parse_raw(one["Metadata"].replace("${LOCATION}", one["Location"]))
         assert metadata.location == one["Location"]
         assert one["Location"].startswith(f"{CURATED}/lake/warehouse/")
         assert metadata.current_snapshot() is None, name
@@ -82,14 +82,14 @@ def test_first_metadata_is_the_same_each_time(in_test: Whole) -> None:
     assert len(set(uuids)) == len(uuids)
 
 
-@pytest.mark.parametrize(("where", "removal"), [("in_test", "delete"), ("in_prod", "retain")])
+@pytest.mark.parametrize(("where", "destroyed"), [("in_test", "true"), ("in_prod", "false")])
 def test_tables_go_with_the_deployment_where_data_does(
-    where: str, removal: str, request: pytest.FixtureRequest
+    where: str, destroyed: str, request: pytest.FixtureRequest
 ) -> None:
     found: Whole = request.getfixturevalue(where)
-    assert {one["Removal"] for one in iceberg_tables(found).values()} == {removal}
+    assert {one["Destroy"] for one in iceberg_tables(found).values()} == {destroyed}
     (database,) = found.template.of("AWS::Glue::Database").values()
-    assert database["DeletionPolicy"] == {"delete": "Delete", "retain": "Retain"}[removal]
+    assert database["DeletionPolicy"] == ("Delete" if destroyed == "true" else "Retain")
 
 
 def test_tables_wait_for_their_database_and_for_the_buckets_policy(in_test: Whole) -> None:

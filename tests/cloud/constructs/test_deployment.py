@@ -14,6 +14,7 @@ from tapehouse.cloud.constructs.encryption import Encryption, EncryptionProps
 from tapehouse.cloud.lifecycle import Lifecycle
 from tapehouse.cloud.naming import Naming
 from tapehouse.errors import UsageError
+from tapehouse.handlers.permissions import PERMISSIONS, On
 
 from .whole import Template, Whole, empty_stack, settings_of, template_of
 
@@ -54,22 +55,30 @@ def test_what_it_tells_is_encrypted_and_kept_for_a_time(where: str, days: int, r
     assert group["DeletionPolicy"] == "Delete"
 
 
-@pytest.mark.parametrize(
-    ("action", "resource"),
-    [
-        ("s3:DeleteObjectVersion", f"{bucket('raw')}/x"),
-        ("s3:ListBucketVersions", bucket("results")),
-        ("s3:PutObject", f"{bucket('scripts')}/releases/abc/job.py"),
-        ("s3:PutObject", f"{bucket('curated')}/lake/warehouse/a/b/metadata/0.json"),
-        ("s3:GetObject", f"{bucket('assets')}/assets/{'0' * 64}.zip"),
-        ("glue:CreateTable", "arn:aws:glue:eu-central-1:111122223333:table/tapehouse_lake_test_x1a2/tapehouse_runs"),
-    ],
-)
-def test_it_may_do_what_it_is_there_for(in_test: Whole, action: str, resource: str) -> None:
-    if "assets/0" in resource:
-        (release,) = in_test.template.of("Custom::ReleaseFiles").values()
-        resource = f"{bucket('assets')}/{release['Properties']['SourceKey']}"
-    assert may(in_test, action, resource)
+def places(found: Whole) -> dict[On, str]:
+    """An ARN of each kind that the handler's calls are on."""
+    (release,) = found.template.of("Custom::ReleaseFiles").values()
+    return {
+        On.EMPTIED_BUCKET: bucket("raw"),
+        On.EMPTIED_OBJECTS: f"{bucket('logs')}/x",
+        On.ASSET_OBJECTS: f"{bucket('assets')}/{release['Properties']['SourceKey']}",
+        On.RELEASE_BUCKET: bucket("scripts"),
+        On.RELEASE_OBJECTS: f"{bucket('scripts')}/releases/abc/job.py",
+        On.TABLE_BUCKET: bucket("curated"),
+        On.TABLE_OBJECTS: f"{bucket('curated')}/lake/warehouse/a/b/metadata/0.json",
+        On.GLUE_TABLES: "arn:aws:glue:eu-central-1:111122223333:table/tapehouse_lake_test_x1a2/tapehouse_runs",
+        On.DATA_KEY: found.template.data_key,
+    }
+
+
+@pytest.mark.parametrize(("action", "on"), PERMISSIONS["deployment"])
+def test_it_may_do_what_its_handler_does(in_test: Whole, action: str, on: On) -> None:
+    context = {
+        "aws:SecureTransport": "true",
+        "kms:CallerAccount": "111122223333",
+        "kms:ViaService": "s3.eu-central-1.amazonaws.com",
+    }
+    assert in_test.template.account.allows(ROLE, action, places(in_test)[on], context)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +87,7 @@ def test_it_may_do_what_it_is_there_for(in_test: Whole, action: str, resource: s
         ("s3:PutObject", f"{bucket('raw')}/landing/x"),
         ("s3:GetObject", f"{bucket('raw')}/landing/x"),
         ("s3:PutObject", f"{bucket('curated')}/other/x"),
+        ("s3:ListBucket", bucket("raw")),
         ("s3:DeleteBucket", bucket("raw")),
         ("s3:PutBucketPolicy", bucket("raw")),
         ("glue:DeleteTable", "arn:aws:glue:eu-central-1:111122223333:table/somebody_elses/table"),

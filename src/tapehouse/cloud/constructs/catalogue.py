@@ -24,6 +24,7 @@ from tapehouse.cloud.constructs.landing_table import landing_table
 from tapehouse.cloud.datasets import Dataset
 from tapehouse.cloud.lifecycle import Lifecycle
 from tapehouse.cloud.naming import Naming
+from tapehouse.handlers.iceberg_table import LOCATION
 from tapehouse.lake.spec import TableSpec
 
 LAKE = "lake"
@@ -131,8 +132,10 @@ class Catalogue(Construct):
                 "Database": self.database_name,
                 "Table": table_name(spec),
                 "Location": location,
-                "Metadata": json.dumps(first_metadata(spec, location), sort_keys=True, separators=(",", ":")),
-                "Removal": "delete" if self._props.lifecycle.destroyable else "retain",
+                # The function writes the location into it: the bucket's name is not known here.
+                "Metadata": json.dumps(first_metadata(spec, LOCATION), sort_keys=True, separators=(",", ":")),
+                "Description": spec.properties.get("comment", ""),
+                "Destroy": "true" if self._props.lifecycle.destroyable else "false",
             },
         )
         table.node.default_child.add_resource_dependency(self.database)

@@ -97,7 +97,7 @@ class Deployment(Construct):
         permission = self._permit(
             bucket,
             "EmptiedPolicy",
-            _allow(["s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:ListBucketVersions"], bucket.bucket_arn),
+            _allow(["s3:ListBucketMultipartUploads", "s3:ListBucketVersions"], bucket.bucket_arn),
             _allow(
                 ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:DeleteObjectVersion"], bucket.arn_for_objects("*")
             ),
@@ -148,13 +148,10 @@ class Deployment(Construct):
         self._tables = self._permit(
             self,
             "TablesPolicy",
-            _allow(
-                ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
-                bucket.arn_for_objects(f"{prefix}/*"),
-            ),
+            _allow(["s3:DeleteObject", "s3:PutObject"], bucket.arn_for_objects(f"{prefix}/*")),
             _allow(["s3:ListBucket"], bucket.bucket_arn),
             _allow(
-                ["glue:CreateTable", "glue:DeleteTable", "glue:GetDatabase", "glue:GetTable"],
+                ["glue:CreateTable", "glue:DeleteTable", "glue:GetTable"],
                 arn("glue", "catalog"),
                 arn("glue", f"database/{database}"),
                 arn("glue", f"table/{database}/*"),
@@ -211,7 +208,6 @@ class Deployment(Construct):
             memory_size=512,
             reserved_concurrent_executions=_CONCURRENCY,
             log_group=self.log_group,
-            environment={"TAPEHOUSE_KEY_ARN": self._props.data_key.key_arn},
         )
         _after(function, base)
         return function

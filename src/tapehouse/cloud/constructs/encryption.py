@@ -151,7 +151,7 @@ class Encryption(Construct):
 
 def use_statement(key_arn: str, *, write: bool = True) -> iam.PolicyStatement:
     """What a role needs to read, and unless told otherwise to write, what the data key encrypts."""
-    actions = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"] if write else ["kms:Decrypt", "kms:DescribeKey"]
+    actions = ["kms:Decrypt", "kms:GenerateDataKey"] if write else ["kms:Decrypt"]
     return iam.PolicyStatement(sid="UseKey", actions=actions, resources=[key_arn])
 
 

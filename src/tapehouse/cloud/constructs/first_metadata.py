@@ -27,7 +27,9 @@ HOUSE_TABLES = (
 
 
 def first_metadata(spec: TableSpec, location: str) -> dict[str, Any]:
-    """The table's metadata without a snapshot, at that s3:// location. Who makes the table sets the time."""
+    """The table's metadata without a snapshot, at that s3:// location; last updated in 1970, for synthesis knows no
+    time.
+    """
     schema, fields, order = forms.schema_form(spec.schema), forms.partition_fields(spec), forms.sort_order(spec)
     return {
         "format-version": 2,

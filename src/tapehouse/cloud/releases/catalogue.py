@@ -118,8 +118,10 @@ class Catalogue:
 
     def _nearest(self, product: str, version: str, on: dt.date) -> Release:
         """The oldest that is supported and younger than `version`: the smallest step."""
-        younger = [one for one in self._of(product) if one.supported(on)]
-        return younger[-1] if younger else self.newest(product, on)
+        releases = self._of(product)
+        younger = releases[: [one.version for one in releases].index(version)]
+        supported = [one for one in younger if one.supported(on)]
+        return supported[-1] if supported else self.newest(product, on)
 
     def _of(self, product: str) -> tuple[Release, ...]:
         if product not in self._products:
