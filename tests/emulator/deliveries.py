@@ -1,23 +1,28 @@
-"""What a rule of EventBridge delivers: ministack asks no policy, and drops what it cannot deliver.
+"""What services deliver to queues and topics: ministack asks no key, and of rules of EventBridge not even the policy.
 
-Here a queue or a topic must let the rule send (`events.amazonaws.com`, `aws:SourceArn`), and an event that could not be
-delivered goes to the target's dead-letter queue, with the attributes that AWS gives it; without a queue it is lost.
+Here a queue or a topic must let the sender in (`aws:SourceArn`), and so must the key that encrypts it. An event that a
+rule could not deliver goes to the target's dead-letter queue, with the attributes that AWS gives it; without a queue it
+is lost, which ministack does with all of them.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from emulator.inside import client
 
+EVENTS = "events.amazonaws.com"
 _LOG = logging.getLogger("emulator.deliveries")
 
 
 def install() -> None:
-    from ministack.services import eventbridge
+    from ministack.services import eventbridge, sns, sqs
 
+    sqs.queue_policy_allows = _and_the_key(sqs.queue_policy_allows)
+    sns.topic_policy_allows = _and_the_key(sns.topic_policy_allows)
     deliver = eventbridge._invoke_target
 
     def deliver_if_allowed(
@@ -32,21 +37,31 @@ def install() -> None:
     eventbridge._invoke_target = deliver_if_allowed
 
 
+def _and_the_key(allows: Callable[[str, str, str, str], bool]) -> Callable[[str, str, str, str], bool]:
+    from emulator.key_use import service_may
+
+    def allows_with_key(target: str, service: str, source: str, account: str) -> bool:
+        return allows(target, service, source, account) and service_may(service, target, source, account)
+
+    return allows_with_key
+
+
 def _refusal(target: str, rule: str) -> str:
     """The code of the error that the target answers; empty when it takes the event."""
     from ministack.core.responses import get_account_id
     from ministack.services import lambda_svc, sns, sqs
 
+    own = get_account_id()
     service, name = target.split(":")[2], target.rsplit(":", 1)[-1]
     if service == "sqs":
         if sqs._queue_by_arn(target) is None:
             return "NO_RESOURCE"
-        allowed = sqs.queue_policy_allows(target, "events.amazonaws.com", rule, get_account_id())
+        allowed = sqs.queue_policy_allows(target, EVENTS, rule, own)
         return "" if allowed else "NO_PERMISSIONS"
     if service == "sns":
         if target not in sns._topics:
             return "NO_RESOURCE"
-        allowed = sns.topic_policy_allows(target, "events.amazonaws.com", rule, get_account_id())
+        allowed = sns.topic_policy_allows(target, EVENTS, rule, own)
         return "" if allowed else "NO_PERMISSIONS"
     if service == "lambda":
         return "" if name in lambda_svc._functions else "NO_RESOURCE"
@@ -61,7 +76,7 @@ def _dead_letter(target: dict[str, Any], event: dict[str, Any], rule: dict[str, 
     _LOG.warning(
         "%s could not deliver to %s: %s; dead letter to %s", rule["Arn"], target["Arn"], code, queue or "nobody"
     )
-    if not queue or not sqs.queue_policy_allows(queue, "events.amazonaws.com", rule["Arn"], get_account_id()):
+    if not queue or not sqs.queue_policy_allows(queue, EVENTS, rule["Arn"], get_account_id()):
         return
     told = {"RULE_ARN": rule["Arn"], "TARGET_ARN": target["Arn"], "ERROR_CODE": code}
     attributes = {name: {"DataType": "String", "StringValue": value} for name, value in told.items()}

@@ -104,14 +104,17 @@ def _execute(options: Options, definition: dict[str, Any], run: dict[str, Any], 
     run.update(CompletedOn=now, LastModifiedOn=now, ExecutionTime=round(now - run["StartedOn"]))
     if message:
         run["ErrorMessage"] = message[-ERROR_CHARACTERS_MAX:]
-    _tell(job, run, state)
-    if state == "FAILED" and run["Attempt"] < int(definition.get("MaxRetries") or 0):
-        again = _new_run(definition, run["Arguments"], run["Attempt"] + 1, run["Id"])
-        runs.insert(0, again)
+    again = state == "FAILED" and run["Attempt"] < int(definition.get("MaxRetries") or 0)
+    following = _new_run(definition, run["Arguments"], run["Attempt"] + 1, run["Id"]) if again else None
+    if following is not None:
+        runs.insert(0, following)
+    try:
+        _tell(job, run, state)
+    finally:
+        # Last: whoever sees the end sees all that belongs to it.
         run["JobRunState"] = state
-        _execute(options, definition, again, runs)
-    else:
-        run["JobRunState"] = state
+    if following is not None:
+        _execute(options, definition, following, runs)
 
 
 def _run(job: Job, command: list[str], run: dict[str, Any]) -> tuple[str, str]:

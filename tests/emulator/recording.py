@@ -60,6 +60,9 @@ class Lines:
 def install(path: Path) -> None:
     """Put ourselves before ministack's decision."""
     from ministack.core import iam_evaluator
+    from ministack.core.responses import get_account_id
+
+    from emulator.key_use import uses
 
     lines = Lines(path)
     decide: Callable[..., Any] = iam_evaluator.enforce
@@ -72,18 +75,25 @@ def install(path: Path) -> None:
         resource_arn: str = "*",
         service_context: dict[str, Any] | None = None,
     ) -> Any:
-        denied = decide(access_key_id, iam_action, service, region, resource_arn, service_context)
-        identity = iam_evaluator.resolve_caller_identity(access_key_id or "") or {}
+        denied = ask(access_key_id, iam_action, service, region, resource_arn, service_context)
+        if denied is None:
+            for use in uses(iam_action, resource_arn, region, get_account_id()):
+                denied = denied or ask(access_key_id, use.action, "kms", region, use.key, use.context)
+        return denied
+
+    def ask(key: str, action: str, service: str, region: str, resource: str, context: dict[str, Any] | None) -> Any:
+        denied = decide(key, action, service, region, resource, context)
+        identity = iam_evaluator.resolve_caller_identity(key or "") or {}
         call = Call(
             service=service,
-            action=iam_action,
-            resource=resource_arn,
+            action=action,
+            resource=resource,
             principal=identity.get("userArn", ""),
-            access_key=access_key_id or "",
+            access_key=key or "",
             region=region,
             allowed=denied is None,
             at=time.time(),
-            context={key.lower(): value for key, value in (service_context or {}).items() if value is not None},
+            context={name.lower(): value for name, value in (context or {}).items() if value is not None},
         )
         lines.append(asdict(call))
         return denied
