@@ -20,8 +20,6 @@ PURPOSE = st.lists(WORD, min_size=1, max_size=8).map("-".join).filter(lambda tex
 NAMING = st.builds(
     Naming, APPLICATION, st.sampled_from(["stream", "lake"]), st.sampled_from(["dev", "test", "prod"]), SUFFIX
 )
-    Naming, APPLICATION, st.sampled_from(["stream", "lake"]), st.sampled_from(["dev", "test", "prod"]), SUFFIX
-)
 # The longest there are.
 LONGEST = {ACCOUNT: "1" * 12, REGION: "ap-southeast-12"[:14]}
 

@@ -57,7 +57,7 @@ def synthesize(settings: Settings, blueprint: str, out: Path, packages: Packages
 
         packages = packages_for(settings)
     if out.exists():
-        if not (out / "manifest.json").is_file() and any(out.iterdir()):
+        if not out.is_dir() or (not (out / "manifest.json").is_file() and any(out.iterdir())):
             raise UsageError(f"{out} is not empty and no assembly", fix="name an absent or empty folder with --out")
         shutil.rmtree(out)
     app = App(

@@ -138,11 +138,11 @@ def _storage(plan: Plan) -> Iterator[Item]:
 
 
 def _network(settings: Settings) -> Iterator[Item]:
-    if not settings.network.create:
-        return
-    zones = settings.network.zones
-    gateways = zones if settings.production else 1
-    yield _item("VPC", "NAT gateways", "vpc.nat_hour", gateways * HOURS, f"{gateways} x {HOURS} h, without traffic")
+    network = settings.network
+    zones = network.zones if network.create else len(network.private_subnet_ids)
+    if network.create:
+        gateways = zones if settings.production else 1
+        yield _item("VPC", "NAT gateways", "vpc.nat_hour", gateways * HOURS, f"{gateways} x {HOURS} h, without traffic")
     yield _item("VPC", "interface endpoints", "vpc.endpoint_hour", INTERFACE_ENDPOINTS * zones * HOURS,
                 f"{INTERFACE_ENDPOINTS} x {zones} zones x {HOURS} h")  # fmt: skip
 

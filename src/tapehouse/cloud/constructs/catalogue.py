@@ -139,9 +139,8 @@ class Catalogue(Construct):
             },
         )
         table.node.default_child.add_resource_dependency(self.database)
-        # The bucket's policy is part of what lets the metadata be written.
-        if self._props.curated.policy is not None:
-            table.node.default_child.add_resource_dependency(self._props.curated.policy.node.default_child)
+        # Storage's buckets have a policy each, which is part of what lets the metadata be written.
+        table.node.default_child.add_resource_dependency(self._props.curated.policy.node.default_child)
         return table
 
     def _workgroup(self) -> athena.CfnWorkGroup:
