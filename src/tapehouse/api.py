@@ -78,7 +78,6 @@ def run(
     `engine` is `embedded` or `spark`, and `master` is Spark's. `origins` says of inputs that are copies where they are
     from.
     """
-    from tapehouse.lake.landing import Landing
     from tapehouse.runs.inputs import expand
 
     terms = load_contract(contract)
@@ -87,7 +86,7 @@ def run(
     check_engine(engine, master)
     paths = expand([inputs] if isinstance(inputs, str | Path) else inputs)
     home = open_lake(lake, create=True)
-    landing = Landing(home.raw, paths, origins)  # copies and hashes while the engine is being imported
+    landing = home.landing(paths, origins)  # copies and hashes while the engine is being imported
 
     def work() -> RunResult:
         from tapehouse.runs.run import run as run_

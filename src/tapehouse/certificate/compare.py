@@ -156,9 +156,11 @@ def _cells(frame: pl.DataFrame, row: int, columns: Sequence[str]) -> dict[str, A
 
 def _partitions(result: RunResult, spec: TableSpec) -> _Side:
     files: dict[str, list[Path]] = {}
-    table = Lake.open(result.lake, create=False, read_only=True).table(spec.namespace, spec.name)
-    for file in sorted(table.files() if table is not None else [], key=lambda file: file.path.name):
-        files.setdefault(file.partition.label, []).append(file.path)
+    lake = Lake.open(result.lake, create=False, read_only=True)
+    table = lake.table(spec.namespace, spec.name)
+    found = sorted(table.files() if table is not None else [], key=lambda file: file.path.name)
+    for file, path in zip(found, lake.place.fetch(file.path for file in found), strict=True):
+        files.setdefault(file.partition.label, []).append(path)
     return _Side(spec, files, stored=True)
 
 
@@ -166,5 +168,7 @@ def _whole(result: RunResult, spec: TableSpec) -> _Side:
     parts = _partitions(result, spec).files
     files = [path for label in sorted(parts) for path in parts[label]]
     if not files and spec.name == "quarantine":
-        files = sorted((result.lake / "stopped" / result.run_id).glob("quarantine-*.parquet"))
+        lake = Lake.open(result.lake, create=False, read_only=True)
+        kept = lake.place.files(lake.stopped / result.run_id, "quarantine-")
+        files = lake.place.fetch(sorted(one.path for one in kept))
     return _Side(spec, {"": files}, stored=False)

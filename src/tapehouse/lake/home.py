@@ -5,10 +5,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,11 +17,15 @@ from typing import TYPE_CHECKING
 from tapehouse.errors import LakeError
 from tapehouse.lake import disk, journal, spill
 from tapehouse.lake.catalogue_file import connect
+from tapehouse.lake.journal import Journal
+from tapehouse.lake.landing import Arriving, Landing, clear_leftovers
+from tapehouse.lake.place import OnDisk, Place
 from tapehouse.lake.raw import RawStore
 from tapehouse.lake.spec import TableSpec, check_run_id, new_data_file, written_by
 
 if TYPE_CHECKING:
-    from tapehouse.lake.iceberg.catalogue import SqliteCatalog
+    from tapehouse.lake.iceberg.birth import Newborn
+    from tapehouse.lake.iceberg.catalogue import LakeCatalog
     from tapehouse.lake.table import LakeTable
 
 _MARKER = "lake.json"
@@ -38,8 +43,9 @@ class Lake:
         self.journal = root / "journal"
         self.stopped = root / "stopped"
         self.catalogue_file = root / "catalog.db"
+        self.place: Place = OnDisk(root)
         self.raw = RawStore(root / "raw")
-        self._catalog: SqliteCatalog | None = None
+        self._catalog: LakeCatalog | None = None
         self._opening = threading.Lock()
         self._owner = threading.RLock()
         self._depth = 0
@@ -51,6 +57,10 @@ class Lake:
         Raises LakeError when the folder is something else, cannot be written (unless `read_only`), or was made by a
         newer version.
         """
+        if is_remote(root):
+            from tapehouse.lake.s3.home import S3Lake
+
+            return S3Lake.attach(remote_address(root), create=create, read_only=read_only)
         folder = Path(root).expanduser().absolute()
         with disk.guarded("opening the lake", folder):
             if not (folder / _MARKER).is_file():
@@ -81,17 +91,25 @@ class Lake:
                 finally:
                     self._depth -= 1
                 return
-            with disk.guarded("locking the lake", self.root):
-                descriptor = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            try:
-                _flock(descriptor, waiting)
+            with self._alone(waiting):
                 self._depth = 1
-                yield
-            finally:
-                self._depth = 0
-                os.close(descriptor)
+                try:
+                    yield
+                finally:
+                    self._depth = 0
         finally:
             self._owner.release()
+
+    @contextmanager
+    def _alone(self, waiting: Callable[[], None] | None) -> Iterator[None]:
+        """Keep other processes out."""
+        with disk.guarded("locking the lake", self.root):
+            descriptor = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            _flock(descriptor, waiting)
+            yield
+        finally:
+            os.close(descriptor)
 
     def require_lock(self) -> None:
         """LakeError unless this process holds the writer lock."""
@@ -130,20 +148,63 @@ class Lake:
         """Path for a new data file of this lake, its folder made; see `spec.new_data_file`."""
         return new_data_file(self.warehouse, spec, label, run_id, number)
 
-    def discard(self, run_id: str) -> list[Path]:
-        """Remove the run's data files that nothing names, unless its journal is pending; returns them."""
+    def landing(self, inputs: Sequence[str | Path], origins: Mapping[Path, str] | None = None) -> Arriving:
+        """Begin to land inputs that exist; see `Landing`."""
+        return Landing(self.raw, [Path(one) for one in inputs], origins)
+
+    def discard(self, run_id: str, within: Iterable[tuple[TableSpec, str]] | None = None) -> list[Path]:
+        """Remove the run's data files that nothing names, unless its journal is pending; returns them.
+
+        `within` says in which tables and folders (labels) of them they can be, where that is known.
+        """
         if journal.path_of(self.journal, run_id).exists():
             return []
         removed = []
-        for folder in self.warehouse.glob("*/*/data"):
-            found = [path for path in folder.glob(f"**/{run_id}-*.parquet") if written_by(path, run_id)]
-            table = self.table(folder.parent.parent.name, folder.parent.name) if found else None
+        for (namespace, name), found in self._written_by(run_id, within).items():
+            table = self.table(namespace, name)
             named = table.named_data_files() if table is not None else set()
-            for path in found:
-                if path not in named:
-                    path.unlink(missing_ok=True)
-                    removed.append(path)
+            removed += sorted(found - named)
+        self.place.remove(removed)
         return removed
+
+    def _written_by(
+        self, run_id: str, within: Iterable[tuple[TableSpec, str]] | None
+    ) -> dict[tuple[str, str], set[Path]]:
+        """Data files that the run wrote, by table."""
+        out: dict[tuple[str, str], set[Path]] = {}
+        for folder in self.warehouse.glob("*/*/data"):
+            found = {path for path in folder.glob(f"**/{run_id}-*.parquet") if written_by(path, run_id)}
+            if found:
+                out[folder.parent.parent.name, folder.parent.name] = found
+        return out
+
+    def decide(self, entry: Journal) -> Path:
+        """Make it certain that the run will be published; returns its journal."""
+        return journal.write(self.journal, self.root, entry)
+
+    def finish(self, path: Path) -> None:
+        """Forget a journal whose every table is committed, or take the decision back while none is."""
+        journal.finish(path)
+
+    def refresh(self) -> None:
+        """Look again which journals there are; on disk they always are those in the folder."""
+
+    def reveal(self, born: Newborn) -> bool:
+        """Point the catalogue to a new table; False when there is one of that name."""
+        from tapehouse.lake.iceberg import birth
+
+        return birth.reveal(self.catalogue_file, born)
+
+    def bury(self, run_id: str) -> None:
+        """Remove what a dead run left."""
+        self.discard(run_id)
+        spill.remove(self.root / "staging" / run_id)
+
+    def clear_leftovers(self) -> None:
+        """Remove copies and drafts of dead processes."""
+        clear_leftovers(self.raw)
+        for leftover in self.journal.glob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
 
     def dead_runs(self) -> list[str]:
         """Runs whose spill is left over from a process that died."""
@@ -179,14 +240,17 @@ class Lake:
                 _ = self.catalog
 
     @property
-    def catalog(self) -> SqliteCatalog:
+    def catalog(self) -> LakeCatalog:
         """The open catalogue."""
         with self._opening:
             if self._catalog is None:
-                from tapehouse.lake.iceberg.catalogue import open_catalog
-
-                self._catalog = open_catalog(self.root, read_only=self.read_only)
+                self._catalog = self._open_catalog()
             return self._catalog
+
+    def _open_catalog(self) -> LakeCatalog:
+        from tapehouse.lake.iceberg.catalogue import open_catalog
+
+        return open_catalog(self.root, read_only=self.read_only)
 
     def names(self) -> list[str]:
         """`namespace.table` of every table, sorted; does not import pyiceberg."""
@@ -226,8 +290,28 @@ class Lake:
         names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
         return [(name, spill.is_owned(folder / name)) for name in names]
 
+    @property
+    def home(self) -> Path | str:
+        """What opens the lake again: its folder, or its location in S3."""
+        return self.root
+
+    @property
+    def address(self) -> str:
+        """The lake as people name it: its folder, or its location in S3."""
+        return self.place.address
+
     def __repr__(self) -> str:
-        return f"Lake({str(self.root)!r}{', read_only=True' if self.read_only else ''})"
+        return f"Lake({self.address!r}{', read_only=True' if self.read_only else ''})"
+
+
+def is_remote(root: Path | str) -> bool:
+    """Whether this names a location in S3."""
+    return re.match(r"s3:/", str(root)) is not None
+
+
+def remote_address(root: Path | str) -> str:
+    """The location as it should be written: paths lose a slash of it."""
+    return re.sub(r"^s3:/+", "s3://", str(root)).rstrip("/")
 
 
 def is_lake(folder: Path) -> bool:

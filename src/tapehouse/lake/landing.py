@@ -13,9 +13,35 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from tapehouse.lake import disk
 from tapehouse.lake.raw import Landed, RawStore
+
+
+class Arriving(Protocol):
+    """Inputs on their way into a lake."""
+
+    @property
+    def bytes(self) -> int:
+        """Of all inputs."""
+        ...
+
+    def __iter__(self) -> Iterator[Landed]:
+        """Each as soon as its digest is known."""
+        ...
+
+    def held_before(self, landed: Landed) -> bool:
+        """Whether the lake held these bytes when the landing began."""
+        ...
+
+    def settle(self) -> None:
+        """Make all of them durable under their digests."""
+        ...
+
+    def abandon(self) -> None:
+        """Forget what was not settled."""
+        ...
 
 
 class Landing:
@@ -25,12 +51,18 @@ class Landing:
 
     def __init__(self, store: RawStore, paths: Sequence[Path], origins: Mapping[Path, str] | None = None) -> None:
         self._store = store
+        self._paths = list(paths)
         self._origins = origins or {}
         self._copier = ThreadPoolExecutor(1, thread_name_prefix="land")
         self._syncer = ThreadPoolExecutor(1, thread_name_prefix="sync")
         self._known = frozenset(store.digests())
         self._copies: list[tuple[Path, str, Future[None]]] = []
         self._coming = [self._copier.submit(self._bring, path) for path in paths]
+
+    @property
+    def bytes(self) -> int:
+        """Of all files, as they are now."""
+        return sum(path.stat().st_size for path in self._paths)
 
     def __iter__(self) -> Iterator[Landed]:
         """Each file as it is hashed. `path` is readable until `settle` or `abandon`."""

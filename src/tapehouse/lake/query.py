@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tapehouse.errors import LakeError, UsageError
@@ -28,8 +29,11 @@ def query(lake: Lake, sql: str, as_of: datetime | str | None = None, *, memory_l
     connection = duckdb.connect(":memory:", config={"memory_limit": memory_limit} if memory_limit else {})
     try:
         connection.execute("SET TimeZone='UTC'")
+        wanted = _named(connection, sql)
         for table in tables:
-            _view(connection, table, *_state(table, as_of, moment))
+            schema, files = _state(table, as_of, moment)
+            paths = [file.path for file in files]
+            _view(connection, table, schema, lake.place.fetch(paths) if table.name.lower() in wanted else paths)
         connection.execute(f"SET allowed_directories=[{_text(str(lake.warehouse) + '/')}]")
         connection.execute("SET enable_external_access=false")
         connection.execute("SET lock_configuration=true")
@@ -48,6 +52,16 @@ def query(lake: Lake, sql: str, as_of: datetime | str | None = None, *, memory_l
         connection.close()
 
 
+def _named(connection: duckdb.DuckDBPyConnection, sql: str) -> set[str]:
+    """Names of the tables that the statement reads, in lower case; wrong SQL is told when it is run."""
+    import duckdb
+
+    try:
+        return {name.lower() for name in connection.get_table_names(sql)}
+    except duckdb.Error:
+        return set()
+
+
 def _only_reads(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     """DuckDB must be able to read the lake's folder, and then COPY could write into it: only SELECT goes through."""
     import duckdb
@@ -58,14 +72,14 @@ def _only_reads(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         raise UsageError(f"this is {kinds}", fix="a query is one SELECT, DESCRIBE, SHOW or SUMMARIZE")
 
 
-def _view(connection: duckdb.DuckDBPyConnection, table: LakeTable, schema: pa.Schema, files: list[File]) -> None:
+def _view(connection: duckdb.DuckDBPyConnection, table: LakeTable, schema: pa.Schema, files: list[Path]) -> None:
     """A view over the files. The empty table it starts from gives every column its place and type, also those that no
     file has yet.
     """
     empty = ", ".join(f"NULL::{_sql_type(field.type)} AS {_name(field.name)}" for field in schema)
     body = f"SELECT {empty} WHERE false"
     if files:
-        paths = ", ".join(_text(str(file.path)) for file in files)
+        paths = ", ".join(_text(str(path)) for path in files)
         source = f"read_parquet([{paths}], union_by_name=true, hive_partitioning=false)"
         body += f" UNION ALL BY NAME SELECT * FROM {source}"  # noqa: S608  (names and paths are quoted)
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_name(table.namespace)}")

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +106,20 @@ class RawStore:
             temporary.replace(target)
         for folder in {target.parent for _, target in targets} | {self.root}:
             disk.sync_folder(folder)
+
+    def fetch(self, digest: str) -> Path:
+        """Where the bytes with that digest can be read, if they are in the lake."""
+        return self.path(digest)
+
+    def size(self, digest: str) -> int | None:
+        """How many bytes have that digest; None when they are not in the lake."""
+        path = self.path(digest)
+        return path.stat().st_size if path.is_file() else None
+
+    def remove(self, digests: Iterable[str]) -> None:
+        """Remove landed bytes that nothing accounts for any more."""
+        for digest in digests:
+            self.path(digest).unlink(missing_ok=True)
 
     def digests(self) -> list[str]:
         """Every landed digest, sorted."""

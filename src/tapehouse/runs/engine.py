@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -16,6 +17,7 @@ from tapehouse.feeds.base import BatchSource
 from tapehouse.kernel.fingerprint import Tally, merged, tally_by_batch
 from tapehouse.kernel.verdict import Judge
 from tapehouse.lake.home import Lake
+from tapehouse.lake.place import Place
 from tapehouse.runs.collect import Collected, collect
 from tapehouse.runs.context import Progress
 from tapehouse.runs.keys import Duplicates, find_duplicates
@@ -45,6 +47,7 @@ class Engine(Protocol):
         judge: Judge,
         sources: Iterable[BatchSource],
         folder: Path,
+        place: Place,
         progress: Progress,
         only: Selection | None,
     ) -> Collected:
@@ -98,11 +101,13 @@ class Embedded:
         judge: Judge,
         sources: Iterable[BatchSource],
         folder: Path,
+        place: Place,
         progress: Progress,
         only: Selection | None,
     ) -> Collected:
         """Several slices at a time."""
-        return collect(contract, judge, sources, folder, progress, only)
+        here = (dataclasses.replace(source, path=place.fetch([source.path])[0]) for source in sources)
+        return collect(contract, judge, here, folder, progress, only)
 
     def duplicates(
         self, contract: Contract, collected: Collected, near: Callable[[], pl.DataFrame | None]

@@ -96,7 +96,7 @@ def execute(
         closing(engine),
     ):
         kept = aside.submit(keep_contract, lake, contract)  # waits for the disk, not for a processor
-        collected = engine.collect(contract, judge, intake.sources, folder, progress, intake.only)
+        collected = engine.collect(contract, judge, intake.sources, folder, lake.place, progress, intake.only)
         kept.result()
         with lake.lock(waiting=lambda: progress.stage("wait")):
             recover(lake)
@@ -125,7 +125,7 @@ def _nothing(this: _Run) -> RunResult:
         status=Status.NOTHING,
         contract=this.contract.name,
         contract_version=this.contract.version,
-        lake=this.lake.root,
+        lake=this.lake.home,
         engine=this.engine.name,
         proof=Proof(0, 0, Tally()),
         seconds=this.clock.seconds(),
@@ -206,6 +206,7 @@ def _write_job(this: _Run, collected: Collected) -> WriteJob:
     digests = digests_of(collected.sources)
     ranks = np.argsort(np.argsort(np.array(digests, dtype=np.str_)))
     return WriteJob(
+        place=this.lake.place,
         warehouse=this.lake.warehouse,
         contract=this.contract,
         run_id=this.run_id,
@@ -278,7 +279,7 @@ def _result(
         status=status,
         contract=this.contract.name,
         contract_version=this.contract.version,
-        lake=this.lake.root,
+        lake=this.lake.home,
         proof=whole,
         seconds=this.clock.seconds(),
         rules=rejecting,

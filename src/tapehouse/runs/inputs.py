@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tapehouse.errors import UsageError
-from tapehouse.lake.home import is_lake
+from tapehouse.lake.folder import is_lake
 
 
 def expand(inputs: Iterable[str | Path]) -> list[Path]:

@@ -184,7 +184,7 @@ def _lineage_base(contract: Contract, lake: Lake, run_id: str, started: dt.datet
         contract_name=contract.name,
         contract_version=contract.version,
         contract_digest=contract.digest,
-        lake=str(lake.root),
+        lake=lake.address,
         started=started,
         owner=contract.owner,
         description=contract.description,

@@ -50,7 +50,7 @@ class RunResult:
     status: Status
     contract: str
     contract_version: str
-    lake: Path
+    lake: Path | str
     proof: Proof
     seconds: float
     rules: Mapping[str, int] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from pathlib import Path
 from tapehouse.contracts.model import Contract
 from tapehouse.feeds.base import BatchSource
 from tapehouse.lake.home import Lake
-from tapehouse.lake.landing import Landing
+from tapehouse.lake.landing import Arriving
 from tapehouse.runs.batches import known_digests
 from tapehouse.runs.context import Progress, Silence
 from tapehouse.runs.engine import Embedded, Engine
@@ -24,7 +24,7 @@ def run(
     lake: Lake,
     references: Mapping[str, Path] | None = None,
     progress: Progress | None = None,
-    landing: Landing | None = None,
+    landing: Arriving | None = None,
     engine: Engine | None = None,
 ) -> RunResult:
     """Take `inputs` into the lake under `contract`; see `RunResult` for what comes back.
@@ -36,10 +36,9 @@ def run(
     """
     watch = progress if progress is not None else Silence()
     lake.prepare()
-    paths = expand(inputs)
-    watch.total(sum(path.stat().st_size for path in paths))
     skipped: list[str] = []
-    arriving = landing if landing is not None else Landing(lake.raw, paths)
+    arriving = landing if landing is not None else lake.landing(expand(inputs))
+    watch.total(arriving.bytes)
     try:
         sources = _unpublished(lake, contract, arriving, skipped)
         intake = Intake("run", sources, skipped=skipped, before_publication=arriving.settle)
@@ -48,7 +47,7 @@ def run(
         arriving.abandon()
 
 
-def _unpublished(lake: Lake, contract: Contract, arriving: Landing, skipped: list[str]) -> Iterator[BatchSource]:
+def _unpublished(lake: Lake, contract: Contract, arriving: Arriving, skipped: list[str]) -> Iterator[BatchSource]:
     """Landed batches that the lake does not hold under this contract yet; the others go to `skipped`.
 
     The catalogue is asked only when some content was landed before, for asking costs more than reading a small file.

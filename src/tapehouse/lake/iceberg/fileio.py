@@ -6,16 +6,13 @@ import io
 import os
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import unquote, urlparse
 
 from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile, OutputStream
 
 from tapehouse.lake import disk
+from tapehouse.lake.place import local_path
 
-
-def local_path(location: str) -> Path:
-    """The path of a plain or `file:` location."""
-    return Path(unquote(urlparse(location).path)) if location.startswith("file:") else Path(location)
+__all__ = ["DurableFileIO", "local_path"]
 
 
 class _Durable(io.BufferedWriter):
