@@ -1,7 +1,8 @@
 """The verbs, for programs and notebooks: the command line does nothing that cannot be done here.
 
-A contract may be given as a path or as a `Contract`, a lake as a folder or as a `Lake`, inputs as one or many paths,
-folders or glob patterns, and reference tables as one path (when the contract has exactly one) or by name.
+A contract may be given as a path or as a `Contract`, a lake as a folder, as `s3://BUCKET/PREFIX` or as a `Lake`, inputs
+as one or many paths, folders or glob patterns (of a lake in S3 also as locations there), and reference tables as one
+path (when the contract has exactly one) or by name.
 Every failure is a `TapehouseError` that says what to do; a run that breaks a budget is no failure but a result.
 """
 
@@ -78,15 +79,17 @@ def run(
     `engine` is `embedded` or `spark`, and `master` is Spark's. `origins` says of inputs that are copies where they are
     from.
     """
-    from tapehouse.runs.inputs import expand
+    from tapehouse.runs.inputs import located
 
     terms = load_contract(contract)
     tables = reference_paths(terms, references)
     # Looked up before the lake is opened: a typing error must not leave an empty lake behind.
     check_engine(engine, master)
-    paths = expand([inputs] if isinstance(inputs, str | Path) else inputs)
+    paths = located([inputs] if isinstance(inputs, str | Path) else inputs)
     home = open_lake(lake, create=True)
-    landing = home.landing(paths, origins)  # copies and hashes while the engine is being imported
+    landing = home.landing(
+        paths, origins, here=engine == "embedded"
+    )  # copies and hashes while the engine is being imported
 
     def work() -> RunResult:
         from tapehouse.runs.run import run as run_

@@ -1,11 +1,8 @@
-"""The lake's folder: opening it, its one writer's lock, the spill of running runs, and its tables by name."""
+"""A lake: opening it, its one writer's lock, the spill of running runs, and its tables by name."""
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
-import re
 import shutil
 import sqlite3
 import threading
@@ -14,9 +11,10 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tapehouse.errors import LakeError
+from tapehouse.errors import LakeError, UsageError
 from tapehouse.lake import disk, journal, spill
 from tapehouse.lake.catalogue_file import connect
+from tapehouse.lake.folder import check_format, flock, is_lake, is_remote, make, remote_address
 from tapehouse.lake.journal import Journal
 from tapehouse.lake.landing import Arriving, Landing, clear_leftovers
 from tapehouse.lake.place import OnDisk, Place
@@ -27,10 +25,6 @@ if TYPE_CHECKING:
     from tapehouse.lake.iceberg.birth import Newborn
     from tapehouse.lake.iceberg.catalogue import LakeCatalog
     from tapehouse.lake.table import LakeTable
-
-_MARKER = "lake.json"
-_FORMAT = 1
-_FOLDERS = ("warehouse", "raw", "journal", "staging", "stopped")
 
 
 class Lake:
@@ -63,9 +57,9 @@ class Lake:
             return S3Lake.attach(remote_address(root), create=create, read_only=read_only)
         folder = Path(root).expanduser().absolute()
         with disk.guarded("opening the lake", folder):
-            if not (folder / _MARKER).is_file():
-                _make(folder, create=create and not read_only)
-            _check_format(folder)
+            if not is_lake(folder):
+                make(folder, create=create and not read_only)
+            check_format(folder)
             if not read_only:
                 os.close(os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
         return cls(folder, read_only=read_only)
@@ -106,7 +100,7 @@ class Lake:
         with disk.guarded("locking the lake", self.root):
             descriptor = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            _flock(descriptor, waiting)
+            flock(descriptor, waiting)
             yield
         finally:
             os.close(descriptor)
@@ -148,8 +142,14 @@ class Lake:
         """Path for a new data file of this lake, its folder made; see `spec.new_data_file`."""
         return new_data_file(self.warehouse, spec, label, run_id, number)
 
-    def landing(self, inputs: Sequence[str | Path], origins: Mapping[Path, str] | None = None) -> Arriving:
-        """Begin to land inputs that exist; see `Landing`."""
+    def landing(
+        self, inputs: Sequence[str | Path], origins: Mapping[Path, str] | None = None, *, here: bool = True
+    ) -> Arriving:
+        """Begin to land inputs that exist; see `Landing`. `here` says whether this process will read them."""
+        if remote := [one for one in inputs if is_remote(one)]:
+            raise UsageError(
+                f"{remote[0]} is in S3, the lake is not", fix="bring it here first, or use a lake in S3"
+            )
         return Landing(self.raw, [Path(one) for one in inputs], origins)
 
     def discard(self, run_id: str, within: Iterable[tuple[TableSpec, str]] | None = None) -> list[Path]:
@@ -302,56 +302,3 @@ class Lake:
 
     def __repr__(self) -> str:
         return f"Lake({self.address!r}{', read_only=True' if self.read_only else ''})"
-
-
-def is_remote(root: Path | str) -> bool:
-    """Whether this names a location in S3."""
-    return re.match(r"s3:/", str(root)) is not None
-
-
-def remote_address(root: Path | str) -> str:
-    """The location as it should be written: paths lose a slash of it."""
-    return re.sub(r"^s3:/+", "s3://", str(root)).rstrip("/")
-
-
-def is_lake(folder: Path) -> bool:
-    """Whether the folder is a lake."""
-    return (folder / _MARKER).is_file()
-
-
-def _make(folder: Path, *, create: bool) -> None:
-    if not create:
-        raise LakeError(f"no lake in {folder}", fix="check the path; `tapehouse run --lake` makes a lake")
-    if folder.exists() and not (folder.is_dir() and _half_made(folder)):
-        if (folder / _MARKER).is_file():
-            return  # another process was making it just now
-        raise LakeError(f"{folder} is not a lake and not empty", fix="point to a lake, or to an absent or empty folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in _FOLDERS:
-        (folder / name).mkdir(exist_ok=True)
-    # The marker comes last: a folder that has it is complete.
-    disk.write_atomic(folder / _MARKER, json.dumps({"format": _FORMAT}).encode())
-
-
-def _half_made(folder: Path) -> bool:
-    """Nothing visible in it, or only our own empty folders: a process died while making the lake."""
-    entries = [path for path in folder.iterdir() if path.name[0] != "."]
-    return all(path.name in _FOLDERS and path.is_dir() and not any(path.iterdir()) for path in entries)
-
-
-def _check_format(folder: Path) -> None:
-    try:
-        found = json.loads((folder / _MARKER).read_bytes())["format"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise LakeError(f"{folder / _MARKER} is damaged", fix=f'write {{"format": {_FORMAT}}} into it') from error
-    if found != _FORMAT:
-        raise LakeError(f"{folder} has lake format {found}; this version knows {_FORMAT}", fix="upgrade Tapehouse")
-
-
-def _flock(descriptor: int, waiting: Callable[[], None] | None) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        if waiting is not None:
-            waiting()
-        fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -95,6 +95,10 @@ class Place(Protocol):
         """Where each file can be read now. What does not exist is no error before it is read."""
         ...
 
+    def here(self, paths: Iterable[Path]) -> list[Path] | None:
+        """Where files can be read without fetching any; None where that cannot be."""
+        ...
+
     def words(self, path: Path, first: int, count: int) -> bytes:
         """`count` 64-bit words of a file from number `first` on."""
         ...
@@ -160,6 +164,10 @@ class OnDisk:
         return path
 
     def fetch(self, paths: Iterable[Path]) -> list[Path]:
+        """As they are."""
+        return list(paths)
+
+    def here(self, paths: Iterable[Path]) -> list[Path] | None:
         """As they are."""
         return list(paths)
 

@@ -29,11 +29,12 @@ def query(lake: Lake, sql: str, as_of: datetime | str | None = None, *, memory_l
     connection = duckdb.connect(":memory:", config={"memory_limit": memory_limit} if memory_limit else {})
     try:
         connection.execute("SET TimeZone='UTC'")
-        wanted = _named(connection, sql)
         for table in tables:
             schema, files = _state(table, as_of, moment)
             paths = [file.path for file in files]
-            _view(connection, table, schema, lake.place.fetch(paths) if table.name.lower() in wanted else paths)
+            # Whatever is read is named; files of a lake in S3 are not brought for tables that nobody reads.
+            here = lake.place.fetch(paths) if table.name.lower() in sql.lower() else lake.place.here(paths)
+            _view(connection, table, schema, here)
         connection.execute(f"SET allowed_directories=[{_text(str(lake.warehouse) + '/')}]")
         connection.execute("SET enable_external_access=false")
         connection.execute("SET lock_configuration=true")
@@ -52,16 +53,6 @@ def query(lake: Lake, sql: str, as_of: datetime | str | None = None, *, memory_l
         connection.close()
 
 
-def _named(connection: duckdb.DuckDBPyConnection, sql: str) -> set[str]:
-    """Names of the tables that the statement reads, in lower case; wrong SQL is told when it is run."""
-    import duckdb
-
-    try:
-        return {name.lower() for name in connection.get_table_names(sql)}
-    except duckdb.Error:
-        return set()
-
-
 def _only_reads(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     """DuckDB must be able to read the lake's folder, and then COPY could write into it: only SELECT goes through."""
     import duckdb
@@ -72,13 +63,15 @@ def _only_reads(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         raise UsageError(f"this is {kinds}", fix="a query is one SELECT, DESCRIBE, SHOW or SUMMARIZE")
 
 
-def _view(connection: duckdb.DuckDBPyConnection, table: LakeTable, schema: pa.Schema, files: list[Path]) -> None:
-    """A view over the files. The empty table it starts from gives every column its place and type, also those that no
+def _view(connection: duckdb.DuckDBPyConnection, table: LakeTable, schema: pa.Schema, files: list[Path] | None) -> None:
+    """A view over the files; for None one that cannot be read. The empty table it starts from gives every column its place and type, also those that no
     file has yet.
     """
     empty = ", ".join(f"NULL::{_sql_type(field.type)} AS {_name(field.name)}" for field in schema)
     body = f"SELECT {empty} WHERE false"
-    if files:
+    if files is None:
+        body = body.replace("false", "error('this table was not fetched: write its name into the query') IS NULL")
+    elif files:
         paths = ", ".join(_text(str(path)) for path in files)
         source = f"read_parquet([{paths}], union_by_name=true, hive_partitioning=false)"
         body += f" UNION ALL BY NAME SELECT * FROM {source}"  # noqa: S608  (names and paths are quoted)

@@ -18,6 +18,11 @@ from tapehouse.lake.transfer import readable
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 
+def is_digest(name: str) -> bool:
+    """Whether this is a sha256 in hex."""
+    return _DIGEST.match(name) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Landed:
     """One landed unit: `path` in the lake holds the untouched bytes (`size` of them), `digest` is their sha256 in hex,
@@ -39,7 +44,7 @@ class RawStore:
 
     def path(self, digest: str) -> Path:
         """Where the bytes with that digest lie, whether or not they are there."""
-        if not _DIGEST.match(digest):
+        if not is_digest(digest):
             raise LakeError(f"{digest!r} is not a sha256 in hex (64 digits 0-9 a-f)")
         return self.root / digest[:2] / digest
 
@@ -123,7 +128,7 @@ class RawStore:
 
     def digests(self) -> list[str]:
         """Every landed digest, sorted."""
-        return sorted(path.name for path in self.root.glob("??/*") if _DIGEST.match(path.name))
+        return sorted(path.name for path in self.root.glob("??/*") if is_digest(path.name))
 
     def _known_sizes(self) -> set[int]:
         if self._sizes is None:

@@ -37,6 +37,11 @@ class Engine(Protocol):
         """As table `runs` has it."""
         ...
 
+    @property
+    def here(self) -> bool:
+        """Whether this process reads the batches."""
+        ...
+
     def notes(self, contract: Contract) -> tuple[str, ...]:
         """What the reader of a run's result should know of how it was done."""
         ...
@@ -90,6 +95,7 @@ class Embedded:
     """Threads of this process; see `engines.embedded`."""
 
     name = "embedded"
+    here = True
 
     def notes(self, contract: Contract) -> tuple[str, ...]:
         """Nothing to tell."""

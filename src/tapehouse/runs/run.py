@@ -13,7 +13,7 @@ from tapehouse.runs.batches import known_digests
 from tapehouse.runs.context import Progress, Silence
 from tapehouse.runs.engine import Embedded, Engine
 from tapehouse.runs.execute import Intake, execute
-from tapehouse.runs.inputs import expand
+from tapehouse.runs.inputs import located
 from tapehouse.runs.result import RunResult
 
 
@@ -37,12 +37,13 @@ def run(
     watch = progress if progress is not None else Silence()
     lake.prepare()
     skipped: list[str] = []
-    arriving = landing if landing is not None else lake.landing(expand(inputs))
+    worker = engine or Embedded()
+    arriving = landing if landing is not None else lake.landing(located(inputs), here=worker.here)
     watch.total(arriving.bytes)
     try:
         sources = _unpublished(lake, contract, arriving, skipped)
         intake = Intake("run", sources, skipped=skipped, before_publication=arriving.settle)
-        return execute(contract, lake, intake, references or {}, watch, engine or Embedded())
+        return execute(contract, lake, intake, references or {}, watch, worker)
     finally:
         arriving.abandon()
 

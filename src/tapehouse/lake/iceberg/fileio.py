@@ -12,10 +12,10 @@ from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile, OutputStrea
 from tapehouse.lake import disk
 from tapehouse.lake.place import local_path
 
-__all__ = ["DurableFileIO", "local_path"]
+__all__ = ["DurableFile", "DurableFileIO", "local_path"]
 
 
-class _Durable(io.BufferedWriter):
+class DurableFile(io.BufferedWriter):
     """A new file that is on disk, name and bytes, once closed."""
 
     def __init__(self, path: Path, *, overwrite: bool) -> None:
@@ -60,7 +60,7 @@ class _Output(OutputFile):
         return _Input(self.location)
 
     def create(self, overwrite: bool = False) -> OutputStream:
-        return _Durable(local_path(self.location), overwrite=overwrite)
+        return DurableFile(local_path(self.location), overwrite=overwrite)
 
 
 class DurableFileIO(FileIO):

@@ -65,6 +65,8 @@ def keys_are_local(contract: Contract) -> bool:
 class Distributed:
     """One run on `tasks`. `exchange` is chosen by the contract unless it is told."""
 
+    here = False
+
     def __init__(self, tasks: Tasks, exchange: Exchange = "auto") -> None:
         self._tasks = tasks
         self._asked = exchange
