@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tapehouse.contracts.model import Contract
     from tapehouse.errors import TapehouseError
     from tapehouse.lake.home import Lake
+    from tapehouse.lake.landing import Arriving
     from tapehouse.rows import Rows
     from tapehouse.runs.context import Progress
     from tapehouse.runs.notify import Listeners
@@ -98,7 +99,7 @@ def run(
             return run_(terms, paths, lake=home, references=tables, progress=progress, landing=landing, engine=opened)
 
     try:
-        return _told(terms, home, lineage, alerts, metrics, work)
+        return _told(terms, home, lineage, alerts, metrics, work, landing)
     finally:
         landing.abandon()
 
@@ -280,16 +281,17 @@ def _told(
     alerts: Iterable[str],
     metrics: str | Path | None,
     work: Callable[[], RunResult],
+    arriving: Arriving | None = None,
 ) -> RunResult:
     lineage, alerts = tuple(lineage), tuple(alerts)
     if not lineage and not alerts and metrics is None:
         return work()  # nobody is to be told; what telling needs takes time to import
     from tapehouse.runs.notify import told
 
-    return told(contract, lake, _listeners(lake, lineage, alerts, metrics), work)
+    return told(contract, lake, _listeners(lake, lineage, alerts, metrics), work, arriving)
 
 
 def _listeners(lake: Lake, lineage: Iterable[str], alerts: Iterable[str], metrics: str | Path | None) -> Listeners:
     from tapehouse.runs.notify import Listeners
 
-    return Listeners.of(lake, lineage=lineage, alerts=alerts, metrics=None if metrics is None else Path(metrics))
+    return Listeners.of(lake, lineage=lineage, alerts=alerts, metrics=metrics)

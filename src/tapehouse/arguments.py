@@ -45,9 +45,7 @@ def open_lake(
 
         return S3Lake.attach(remote_address(lake), create=create, read_only=read_only, database=database, raw=raw)
     if database or raw:
-        raise UsageError(
-            f"{lake} is a folder, which has no database and keeps raw bytes itself", fix="leave them out"
-        )
+        raise UsageError(f"{lake} is a folder, which has no database and keeps raw bytes itself", fix="leave them out")
     return Lake.open(lake, create=create, read_only=read_only)
 
 

@@ -25,30 +25,32 @@ _FIXES = {
     "SlowDown": "run again later",
     "ThrottlingException": "run again later",
 }
-_clients: dict[tuple[str, str], Any] = {}
+_clients: dict[tuple[str, str, bool], Any] = {}
 _making = threading.Lock()
 
 
-def client(service: str, region: str = "") -> Any:
+def client(service: str, region: str = "", *, patient: bool = True) -> Any:
     """boto3's client of a service, one for each process. Raises RunError where boto3 is missing.
 
-    Without a region here or in the environment, S3 is asked in us-east-1, which sends it on to the bucket's own.
+    One that is not `patient` gives up within some ten seconds: for what must not hold up a run. Without a region here
+    or in the environment, S3 is asked in us-east-1, which sends it on to the bucket's own.
     """
     with _making:
-        made = _clients.get((service, region))
+        made = _clients.get((service, region, patient))
         if made is None:
-            made = _clients[service, region] = _make(service, region)
+            made = _clients[service, region, patient] = _make(service, region, patient=patient)
         return made
 
 
-def _make(service: str, region: str) -> Any:
+def _make(service: str, region: str, *, patient: bool) -> Any:
     try:
         import boto3
         from botocore.config import Config
     except ImportError as error:
         raise RunError("boto3 is not installed", fix="pip install 'tapehouse[aws]'") from error
-    retries = {"mode": "standard", "max_attempts": 6}
-    config = Config(max_pool_connections=CONNECTIONS, retries=retries, connect_timeout=5, read_timeout=60)
+    retries = {"mode": "standard", "max_attempts": 6 if patient else 3}
+    timeouts = {"connect_timeout": 5, "read_timeout": 60} if patient else {"connect_timeout": 2, "read_timeout": 3}
+    config = Config(max_pool_connections=CONNECTIONS, retries=retries, **timeouts)
     where = region or boto3.session.Session().region_name or "us-east-1"
     return boto3.client(service, region_name=where, config=config)
 

@@ -147,9 +147,7 @@ class Lake:
     ) -> Arriving:
         """Begin to land inputs that exist; see `Landing`. `here` says whether this process will read them."""
         if remote := [one for one in inputs if is_remote(one)]:
-            raise UsageError(
-                f"{remote[0]} is in S3, the lake is not", fix="bring it here first, or use a lake in S3"
-            )
+            raise UsageError(f"{remote[0]} is in S3, the lake is not", fix="bring it here first, or use a lake in S3")
         return Landing(self.raw, [Path(one) for one in inputs], origins)
 
     def discard(self, run_id: str, within: Iterable[tuple[TableSpec, str]] | None = None) -> list[Path]:

@@ -8,6 +8,7 @@ copy under a temporary name as soon as it is hashed, has it synced meanwhile, an
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -25,6 +26,16 @@ class Arriving(Protocol):
     @property
     def bytes(self) -> int:
         """Of all inputs."""
+        ...
+
+    @property
+    def seen(self) -> Sequence[Landed]:
+        """Inputs of which the digest is known by now."""
+        ...
+
+    @property
+    def oldest(self) -> float:
+        """When the first of the inputs came to lie where it was found, in seconds since 1970."""
         ...
 
     def __iter__(self) -> Iterator[Landed]:
@@ -63,6 +74,16 @@ class Landing:
     def bytes(self) -> int:
         """Of all files, as they are now."""
         return sum(path.stat().st_size for path in self._paths)
+
+    @property
+    def seen(self) -> Sequence[Landed]:
+        """Those that are hashed."""
+        return finished(self._coming)
+
+    @property
+    def oldest(self) -> float:
+        """When the first of the files was last written; now, when none is there any more."""
+        return min((path.stat().st_mtime for path in self._paths if path.exists()), default=time.time())
 
     def __iter__(self) -> Iterator[Landed]:
         """Each file as it is hashed. `path` is readable until `settle` or `abandon`."""
@@ -106,6 +127,11 @@ class Landing:
         copy, digest = self._store.copy(source)
         self._copies.append((copy, digest, self._syncer.submit(disk.sync_file, copy)))
         return Landed(copy, digest, origin, copy.stat().st_size)
+
+
+def finished(coming: Sequence[Future[Landed]]) -> list[Landed]:
+    """What has come by now and did not fail."""
+    return [one.result() for one in coming if one.done() and not one.cancelled() and one.exception() is None]
 
 
 def clear_leftovers(store: RawStore) -> int:

@@ -64,8 +64,8 @@ def _only_reads(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
 
 
 def _view(connection: duckdb.DuckDBPyConnection, table: LakeTable, schema: pa.Schema, files: list[Path] | None) -> None:
-    """A view over the files; for None one that cannot be read. The empty table it starts from gives every column its place and type, also those that no
-    file has yet.
+    """A view over the files; for None one that cannot be read. The empty table it starts from gives every column its
+    place and type, also those that no file has yet.
     """
     empty = ", ".join(f"NULL::{_sql_type(field.type)} AS {_name(field.name)}" for field in schema)
     body = f"SELECT {empty} WHERE false"

@@ -37,19 +37,22 @@ def run(
     watch = progress if progress is not None else Silence()
     lake.prepare()
     skipped: list[str] = []
+    held: dict[str, tuple[str, int]] = {}
     worker = engine or Embedded()
     arriving = landing if landing is not None else lake.landing(located(inputs), here=worker.here)
     watch.total(arriving.bytes)
     try:
-        sources = _unpublished(lake, contract, arriving, skipped)
-        intake = Intake("run", sources, skipped=skipped, before_publication=arriving.settle)
+        sources = _unpublished(lake, contract, arriving, skipped, held)
+        intake = Intake("run", sources, skipped=skipped, known=held, before_publication=arriving.settle)
         return execute(contract, lake, intake, references or {}, watch, worker)
     finally:
         arriving.abandon()
 
 
-def _unpublished(lake: Lake, contract: Contract, arriving: Arriving, skipped: list[str]) -> Iterator[BatchSource]:
-    """Landed batches that the lake does not hold under this contract yet; the others go to `skipped`.
+def _unpublished(
+    lake: Lake, contract: Contract, arriving: Arriving, skipped: list[str], held: dict[str, tuple[str, int]]
+) -> Iterator[BatchSource]:
+    """Landed batches that the lake does not hold under this contract yet; the others go to `skipped` and `held`.
 
     The catalogue is asked only when some content was landed before, for asking costs more than reading a small file.
     """
@@ -59,5 +62,6 @@ def _unpublished(lake: Lake, contract: Contract, arriving: Arriving, skipped: li
             known = known_digests(lake, contract) if known is None else known
             if landed.digest in known:
                 skipped.append(landed.origin)
+                held[landed.digest] = (landed.origin, landed.size)
                 continue
         yield BatchSource(landed.path, landed.digest, landed.origin, landed.size)

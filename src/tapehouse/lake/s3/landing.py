@@ -8,6 +8,7 @@ judges them reads the origin, or the upload under a name of its own.
 from __future__ import annotations
 
 import hashlib
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from tapehouse.errors import FeedError, LakeError, UsageError
 from tapehouse.lake import transfer
+from tapehouse.lake.landing import finished
 from tapehouse.lake.raw import Landed
 from tapehouse.lake.s3.listing import Listed
 from tapehouse.lake.s3.objects import Objects, remove_tree
@@ -36,6 +38,7 @@ class _Input:
     source: Path | Listed
     origin: str
     size: int
+    modified: float
 
 
 class S3Landing:
@@ -66,6 +69,16 @@ class S3Landing:
     def bytes(self) -> int:
         """Of all inputs."""
         return sum(one.size for one in self._inputs)
+
+    @property
+    def seen(self) -> Sequence[Landed]:
+        """Those that are hashed."""
+        return finished(self._coming)
+
+    @property
+    def oldest(self) -> float:
+        """When the first of the inputs was last written; now, when there is none."""
+        return min((one.modified for one in self._inputs), default=time.time())
 
     def __iter__(self) -> Iterator[Landed]:
         """Each as soon as its digest is known, in order."""
@@ -137,9 +150,10 @@ class S3Landing:
 
 def _input(one: Path | Listed, origins: Mapping[Path, str]) -> _Input:
     if isinstance(one, Listed):
-        return _Input(one, one.uri, one.size)
+        return _Input(one, one.uri, one.size, one.modified)
     if not one.is_file():
         raise UsageError(f"input {str(one)!r} names no file", fix="name files or locations in S3")
     # Names need not be Unicode, and columns of text must: other bytes are shown as \\xff.
     origin = origins.get(one, str(one)).encode("utf-8", "backslashreplace").decode()
-    return _Input(one, origin, one.stat().st_size)
+    facts = one.stat()
+    return _Input(one, origin, facts.st_size, facts.st_mtime)

@@ -15,12 +15,13 @@ _FIX = "check the location and the job's permissions"
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An object, and which version of it was listed."""
+    """An object, which version of it was listed, and when that was written, in seconds since 1970."""
 
     bucket: str
     key: str
     etag: str
     size: int
+    modified: float
 
     @property
     def uri(self) -> str:
@@ -37,7 +38,7 @@ def listed(location: str, region: str = "") -> list[Listed]:
     if scheme not in ("s3", "s3a", "s3n") or not bucket:
         raise FeedError("is no location in S3", path=location, fix="write s3://BUCKET/KEY")
     objects = Objects(bucket, "", region)
-    found = [Listed(bucket, one.name, one.etag, one.size) for one in _found(objects, key)]
+    found = [Listed(bucket, one.name, one.etag, one.size, one.modified) for one in _found(objects, key)]
     if not found:
         raise FeedError("there is no file", path=location, fix=_FIX)
     return found
