@@ -42,6 +42,12 @@ def client(service: str, region: str = "", *, patient: bool = True) -> Any:
         return made
 
 
+def forget() -> None:
+    """Have clients made anew, for an environment that has changed."""
+    with _making:
+        _clients.clear()
+
+
 def _make(service: str, region: str, *, patient: bool) -> Any:
     try:
         import boto3

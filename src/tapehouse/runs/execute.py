@@ -44,8 +44,8 @@ from tapehouse.runs.write import WriteJob, Written
 @dataclass(frozen=True, slots=True)
 class Intake:
     """What is to be taken. `replaced` are batches whose published rows the run supersedes (backfill); `only` selects
-    quarantined records (replay); `skipped` are inputs that the lake holds already, `known` has origin and bytes of these
-    by digest; a `dry_run` judges and publishes nothing; `before_publication` is called once the proof has closed.
+    quarantined records (replay); `skipped` are inputs that the lake holds already, `known` their origin and bytes by
+    digest; a `dry_run` judges and publishes nothing; `before_publication` is called once the proof has closed.
     """
 
     kind: str

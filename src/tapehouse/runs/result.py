@@ -29,7 +29,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """One batch of a run. Event times are ns UTC, None where no row was curated; `rules` counts the rows that broke each
+    """One batch of a run. Event times are ns UTC, None where no row was curated; `rules` counts rows that broke each
     rule.
     """
 

@@ -54,7 +54,7 @@ def table_input(
     if previous:
         parameters[PREVIOUS] = previous
     return {
-        **{key: before[key] for key in _KEPT if key in before},
+        **{key: before[key] for key in _KEPT if before.get(key)},
         "Name": table_name(namespace, name),
         "TableType": "EXTERNAL_TABLE",
         "Parameters": parameters,
