@@ -12,10 +12,12 @@ import pytest
 from tapehouse.errors import LakeError, UsageError
 from tapehouse.lake.compact import compact
 from tapehouse.lake.expire import expire
+from tapehouse.lake.files import stage_rows
 from tapehouse.lake.home import Lake
 from tapehouse.lake.iceberg.birth import initial_metadata
 from tapehouse.lake.orphans import orphans, usage
 from tapehouse.lake.publish import publish
+from tapehouse.lake.query import query
 from tapehouse.lake.s3.home import S3Lake
 from tapehouse.lake.s3.tables import table_input
 from tapehouse.lake.spec import Staged
@@ -156,8 +158,6 @@ def test_upkeep(cloud: Cloud) -> None:
     for number in range(3):
         rows = trades(10 * number)
         with lake.lock(), lake.staging(f"r{number}"):
-            from tapehouse.lake.files import stage_rows
-
             publish(lake, f"r{number}", [stage_rows(lake, TRADES, rows, f"r{number}")], {})
     table = lake.table("trades", "curated")
     assert table is not None
@@ -185,8 +185,6 @@ def test_time_travel(cloud: Cloud) -> None:
     publish_trades(lake, "r1", trades(0))
     before = datetime.now(UTC)
     publish_trades(lake, "r2", trades(10))
-    from tapehouse.lake.query import query
-
     sql = "select count(*) n from trades.curated"
     reader = cloud.open(read_only=True)
     assert pl.DataFrame(query(reader, sql)).item() == 20
