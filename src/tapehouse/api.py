@@ -1,7 +1,8 @@
 """The verbs, for programs and notebooks: the command line does nothing that cannot be done here.
 
-A contract may be given as a path or as a `Contract`, a lake as a folder or as a `Lake`, inputs as one or many paths,
-folders or glob patterns, and reference tables as one path (when the contract has exactly one) or by name.
+A contract may be given as a path or as a `Contract`, a lake as a folder, as `s3://BUCKET/PREFIX` or as a `Lake`, inputs
+as one or many paths, folders or glob patterns (of a lake in S3 also as locations there), and reference tables as one
+path (when the contract has exactly one) or by name.
 Every failure is a `TapehouseError` that says what to do; a run that breaks a budget is no failure but a result.
 """
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from tapehouse.contracts.model import Contract
     from tapehouse.errors import TapehouseError
     from tapehouse.lake.home import Lake
+    from tapehouse.lake.landing import Arriving
     from tapehouse.rows import Rows
     from tapehouse.runs.context import Progress
     from tapehouse.runs.notify import Listeners
@@ -78,16 +80,17 @@ def run(
     `engine` is `embedded` or `spark`, and `master` is Spark's. `origins` says of inputs that are copies where they are
     from.
     """
-    from tapehouse.lake.landing import Landing
-    from tapehouse.runs.inputs import expand
+    from tapehouse.runs.inputs import located
 
     terms = load_contract(contract)
     tables = reference_paths(terms, references)
     # Looked up before the lake is opened: a typing error must not leave an empty lake behind.
     check_engine(engine, master)
-    paths = expand([inputs] if isinstance(inputs, str | Path) else inputs)
+    paths = located([inputs] if isinstance(inputs, str | Path) else inputs)
     home = open_lake(lake, create=True)
-    landing = Landing(home.raw, paths, origins)  # copies and hashes while the engine is being imported
+    landing = home.landing(
+        paths, origins, here=engine == "embedded"
+    )  # copies and hashes while the engine is being imported
 
     def work() -> RunResult:
         from tapehouse.runs.run import run as run_
@@ -96,7 +99,7 @@ def run(
             return run_(terms, paths, lake=home, references=tables, progress=progress, landing=landing, engine=opened)
 
     try:
-        return _told(terms, home, lineage, alerts, metrics, work)
+        return _told(terms, home, lineage, alerts, metrics, work, landing)
     finally:
         landing.abandon()
 
@@ -278,16 +281,17 @@ def _told(
     alerts: Iterable[str],
     metrics: str | Path | None,
     work: Callable[[], RunResult],
+    arriving: Arriving | None = None,
 ) -> RunResult:
     lineage, alerts = tuple(lineage), tuple(alerts)
     if not lineage and not alerts and metrics is None:
         return work()  # nobody is to be told; what telling needs takes time to import
     from tapehouse.runs.notify import told
 
-    return told(contract, lake, _listeners(lake, lineage, alerts, metrics), work)
+    return told(contract, lake, _listeners(lake, lineage, alerts, metrics), work, arriving)
 
 
 def _listeners(lake: Lake, lineage: Iterable[str], alerts: Iterable[str], metrics: str | Path | None) -> Listeners:
     from tapehouse.runs.notify import Listeners
 
-    return Listeners.of(lake, lineage=lineage, alerts=alerts, metrics=None if metrics is None else Path(metrics))
+    return Listeners.of(lake, lineage=lineage, alerts=alerts, metrics=metrics)

@@ -27,11 +27,26 @@ def load_contract(contract: ContractLike) -> Contract:
     return load(contract) if isinstance(contract, str | Path) else contract
 
 
-def open_lake(lake: LakeLike, *, create: bool = False, read_only: bool = False) -> Lake:
-    """The lake in a folder; one that is open already comes back as it is. Raises LakeError."""
+def open_lake(
+    lake: LakeLike, *, create: bool = False, read_only: bool = False, database: str = "", raw: str = ""
+) -> Lake:
+    """The lake in a folder or at `s3://BUCKET/PREFIX`; one that is open already comes back as it is. Raises LakeError.
+
+    A lake in S3 has its tables in Glue database `database` and landed bytes at `raw` (`raw` below the lake unless it
+    says another location); both are settled when it is made, and checked if they are given later.
+    """
+    from tapehouse.lake.folder import is_remote, remote_address
     from tapehouse.lake.home import Lake
 
-    return Lake.open(lake, create=create, read_only=read_only) if isinstance(lake, str | Path) else lake
+    if not isinstance(lake, str | Path):
+        return lake
+    if is_remote(lake):
+        from tapehouse.lake.s3.home import S3Lake
+
+        return S3Lake.attach(remote_address(lake), create=create, read_only=read_only, database=database, raw=raw)
+    if database or raw:
+        raise UsageError(f"{lake} is a folder, which has no database and keeps raw bytes itself", fix="leave them out")
+    return Lake.open(lake, create=create, read_only=read_only)
 
 
 ENGINES = ("embedded", "spark")

@@ -120,9 +120,9 @@ def test_what_is_wrong_is_told_and_fails_the_job(tmp_path: Path, tape: Generated
     )
     assert missing.returncode == 4
     assert "file:///nowhere/*.csv: there is no file" in said(missing)
-    bucket = submit("emr_job", tmp_path, "--contract", str(CONTRACT), "--input", "x.csv", "--lake", "s3://bucket/lake")
-    assert bucket.returncode == 2
-    assert "the lake s3://bucket/lake is not a folder" in said(bucket)
+    far = submit("emr_job", tmp_path, "--contract", str(CONTRACT), "--input", "x.csv", "--lake", "hdfs://host/lake")
+    assert far.returncode == 2
+    assert "the lake hdfs://host/lake is neither in S3 nor a folder" in said(far)
     twice = ["--reference", "a.csv", "--reference", "b.csv"]
     named = submit("emr_job", tmp_path, "--contract", str(CONTRACT), "--input", "x.csv", "--lake", "l", *twice)
     assert named.returncode == 2

@@ -106,8 +106,11 @@ Parts = Mapping[str, Sequence[Path]]
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """A table in one lake: data files by partition; all as one partition where rows have no order."""
+    """A table in one lake: data files by partition; all as one partition where rows have no order. The lake must live
+    as long as its files are read.
+    """
 
+    lake: Lake
     spec: TableSpec
     files: Parts
     stored: bool
@@ -156,15 +159,18 @@ def _cells(frame: pl.DataFrame, row: int, columns: Sequence[str]) -> dict[str, A
 
 def _partitions(result: RunResult, spec: TableSpec) -> _Side:
     files: dict[str, list[Path]] = {}
-    table = Lake.open(result.lake, create=False, read_only=True).table(spec.namespace, spec.name)
-    for file in sorted(table.files() if table is not None else [], key=lambda file: file.path.name):
-        files.setdefault(file.partition.label, []).append(file.path)
-    return _Side(spec, files, stored=True)
+    lake = Lake.open(result.lake, create=False, read_only=True)
+    table = lake.table(spec.namespace, spec.name)
+    found = sorted(table.files() if table is not None else [], key=lambda file: file.path.name)
+    for file, path in zip(found, lake.place.fetch(file.path for file in found), strict=True):
+        files.setdefault(file.partition.label, []).append(path)
+    return _Side(lake, spec, files, stored=True)
 
 
 def _whole(result: RunResult, spec: TableSpec) -> _Side:
-    parts = _partitions(result, spec).files
-    files = [path for label in sorted(parts) for path in parts[label]]
+    side = _partitions(result, spec)
+    files = [path for label in sorted(side.files) for path in side.files[label]]
     if not files and spec.name == "quarantine":
-        files = sorted((result.lake / "stopped" / result.run_id).glob("quarantine-*.parquet"))
-    return _Side(spec, {"": files}, stored=False)
+        kept = side.lake.place.files(side.lake.stopped / result.run_id, "quarantine-")
+        files = side.lake.place.fetch(sorted(one.path for one in kept))
+    return _Side(side.lake, spec, {"": files}, stored=False)

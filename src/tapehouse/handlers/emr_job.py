@@ -1,4 +1,4 @@
-"""The step of an EMR cluster: spark-submit emr_job.py --contract LOCATION --input LOCATION --lake DIR"""
+"""The step of an EMR cluster: spark-submit emr_job.py --contract LOCATION --input LOCATION --lake LOCATION"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The script of a Glue job; its job parameters are --contract, --input, --lake and --reference.
+"""The script of a Glue job; its job parameters are those of `spark_job`: --contract, --input, --lake, ..
 
 Glue adds parameters of its own (--JOB_NAME, --TempDir, --job-language, ..), which are left to Glue. An exit code other
 than 0 makes the job run FAILED.

@@ -1,10 +1,12 @@
-"""Files at any location that the cluster's own file system knows (s3, hdfs, file), brought to a local folder.
+"""Files at any location that the job can reach, brought to a local folder.
 
-Hadoop's client does the reading: on EMR and Glue it has the cluster's credentials, endpoints and encryption.
+Locations in S3 are read with boto3, which on EMR and Glue has the job's role; other schemes (hdfs, file) with the
+cluster's own Hadoop client.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
@@ -14,14 +16,16 @@ from tapehouse.errors import FeedError, UsageError
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+S3_SCHEMES = ("s3", "s3a", "s3n")
+
 
 class Locations:
     """Brings files to `folder`, each under its own name in a folder of its own, so that equal names do not meet.
-    `origins` says where each came from.
+    `origins` says where each came from. `spark` gives the session, and is called only for what Hadoop has to read.
     """
 
-    def __init__(self, spark: SparkSession, folder: Path) -> None:
-        self._spark = spark
+    def __init__(self, spark: Callable[[], SparkSession], folder: Path) -> None:
+        self._session = spark
         self._folder = folder
         self._brought = 0
         self.origins: dict[Path, str] = {}
@@ -31,8 +35,11 @@ class Locations:
 
         Plain paths are returned as they are. Raises FeedError where there is nothing.
         """
-        if not urlparse(location).scheme:
+        scheme = urlparse(location).scheme
+        if not scheme:
             return [Path(location)]
+        if scheme in S3_SCHEMES:
+            return self._from_s3(location)
         return [self._copy(system, status) for system, status in self._found(location)]
 
     def bring_one(self, location: str) -> Path:
@@ -41,6 +48,19 @@ class Locations:
         if len(found) != 1:
             raise UsageError(f"{location} is {len(found)} files", fix="name one file")
         return found[0]
+
+    def _from_s3(self, location: str) -> list[Path]:
+        from tapehouse.lake.s3.listing import listed
+        from tapehouse.lake.s3.objects import Objects
+
+        out = []
+        for one in listed(location):
+            target = self._target(one.key.rpartition("/")[2])
+            if not Objects(one.bucket).download(one.key, target, one.etag):
+                raise FeedError("was replaced or removed meanwhile", path=one.uri, fix="run again")
+            self.origins[target] = one.uri
+            out.append(target)
+        return out
 
     def _found(self, location: str) -> list[tuple[Any, Any]]:
         from py4j.protocol import Py4JJavaError
@@ -57,10 +77,14 @@ class Locations:
             raise FeedError("there is no file", path=location, fix="check the location and the job's permissions")
         return [(system, status) for status in files]
 
-    def _copy(self, system: Any, status: Any) -> Path:
+    def _target(self, name: str) -> Path:
         self._brought += 1
-        target = self._folder / f"{self._brought:06d}" / str(status.getPath().getName())
+        target = self._folder / f"{self._brought:06d}" / name
         target.parent.mkdir(parents=True)
+        return target
+
+    def _copy(self, system: Any, status: Any) -> Path:
+        target = self._target(str(status.getPath().getName()))
         # The raw local file system leaves no checksum file beside the copy.
         # Hadoop takes a location as it is written: percent signs would become part of the name.
         system.copyToLocalFile(False, status.getPath(), self._path(f"file://{target}"), True)
@@ -71,10 +95,10 @@ class Locations:
         return self._jvm().org.apache.hadoop.fs.Path(location)
 
     def _configuration(self) -> Any:
-        return self._spark.sparkContext._jsc.hadoopConfiguration()
+        return self._session().sparkContext._jsc.hadoopConfiguration()
 
     def _jvm(self) -> Any:
-        return self._spark.sparkContext._jvm
+        return self._session().sparkContext._jvm
 
 
 def _inside(system: Any, folder: Any) -> list[Any]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import posixpath
 import re
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -16,47 +18,78 @@ from tapehouse.arguments import reference_paths
 from tapehouse.contracts.model import Contract
 from tapehouse.engines.spark.session import spark_session
 from tapehouse.errors import TapehouseError, UsageError
-from tapehouse.handlers.locations import Locations
+from tapehouse.handlers.locations import S3_SCHEMES, Locations
+from tapehouse.lake.home import Lake
+from tapehouse.runs.outcomes import JOB_RUN_ID
 from tapehouse.runs.result import RunResult, Status
 
 STOPPED = 8
 
 
 def parser(name: str) -> argparse.ArgumentParser:
-    """The arguments of a job. Locations are those of the cluster's file system, several with commas or by repeating the
-    argument; the lake is a folder that all of the cluster's machines see.
+    """The arguments of a job. Locations are in S3 or of the cluster's file system, several with commas or by repeating
+    the argument. The lake is at a location in S3, or a folder that all of the cluster's machines see.
     """
     out = argparse.ArgumentParser(prog=name, description=__doc__, allow_abbrev=False)
     out.add_argument("--contract", required=True, metavar="LOCATION")
     out.add_argument("--input", required=True, action="append", metavar="LOCATION", help="a file, folder or pattern")
     out.add_argument("--reference", action="append", default=[], metavar="[NAME=]LOCATION")
-    out.add_argument("--lake", required=True, metavar="DIR")
+    out.add_argument("--lake", required=True, metavar="LOCATION")
+    out.add_argument("--raw", default="", metavar="LOCATION", help="landed bytes of a lake in S3; default: in the lake")
+    out.add_argument("--database", default="", metavar="NAME", help="Glue database of the tables of a lake in S3")
     out.add_argument("--lineage", action="append", default=[], metavar="TARGET")
     out.add_argument("--alert", action="append", default=[], metavar="TARGET")
+    out.add_argument("--metrics", metavar="TARGET")
+    out.add_argument("--JOB_RUN_ID", default="", dest="job_run_id", help="what the service calls this run")
     return out
 
 
 def run_job(options: argparse.Namespace) -> RunResult:
-    """Bring what is to be read, and run."""
+    """Bring what the driver has to read, and run. Inputs in S3 are left there when the lake is in S3, too."""
     from tapehouse import api
 
-    lake = _folder(options.lake)
+    lake = _lake(options)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tapehouse-job-")))
         spark = stack.enter_context(spark_session())
-        locations = Locations(spark, folder)
+        locations = Locations(lambda: spark, folder)
         contract = api.load_contract(locations.bring_one(options.contract))
-        inputs = [path for location in _each(options.input) for path in locations.bring(location)]
+        named = _references(contract, _each(options.reference), locations)
+        inputs: list[str | Path] = []
+        for location in _each(options.input):
+            left = urlparse(location).scheme in S3_SCHEMES and not isinstance(lake, Path)
+            inputs.extend([_plain(location)] if left else locations.bring(location))
         return api.run(
             contract,
             inputs,
             lake=lake,
-            references=_references(contract, _each(options.reference), locations),
+            references={**_beside(contract, options.contract, locations, named), **named},
             lineage=_each(options.lineage),
             alerts=_each(options.alert),
+            metrics=options.metrics,
             engine="spark",
             origins=locations.origins,
         )
+
+
+def _plain(location: str) -> str:
+    """Hadoop's names of S3 as everybody else writes them."""
+    return re.sub(r"^s3[an]://", "s3://", location)
+
+
+def _beside(contract: Contract, location: str, locations: Locations, given: Mapping[str, Path]) -> dict[str, Path]:
+    """Reference files that the contract names by their path from where it lies, when that is in S3."""
+    if urlparse(location).scheme not in S3_SCHEMES:
+        return {}
+    scheme, _, rest = _plain(location).partition("://")
+    wanted = {
+        name: one.path for name, one in contract.references.items() if one.path and name not in given
+    }  # absolute ones are files of the driver's machine
+    return {
+        name: locations.bring_one(f"{scheme}://{posixpath.normpath(posixpath.join(posixpath.dirname(rest), path))}")
+        for name, path in wanted.items()
+        if not path.startswith("/")
+    }
 
 
 def _each(given: Sequence[str]) -> list[str]:
@@ -83,6 +116,8 @@ def main(name: str, arguments: Sequence[str], *, ignore_others: bool = False) ->
     options, others = parser(name).parse_known_args(arguments)
     if others and not ignore_others:
         parser(name).error(f"unknown arguments: {' '.join(others)}")
+    if options.job_run_id:
+        os.environ[JOB_RUN_ID] = options.job_run_id
     try:
         result = run_job(options)
     except TapehouseError as error:
@@ -97,11 +132,17 @@ def _named(text: str) -> tuple[str, str]:
     return (name, location) if equals and "/" not in name else ("", text)
 
 
-def _folder(location: str) -> Path:
-    parts = urlparse(location)
+def _lake(options: argparse.Namespace) -> Path | Lake:
+    from tapehouse.arguments import open_lake
+
+    parts = urlparse(options.lake)
+    if parts.scheme in S3_SCHEMES:
+        return open_lake(_plain(options.lake), create=True, database=options.database, raw=options.raw)
     if parts.scheme not in ("", "file"):
         raise UsageError(
-            f"the lake {location} is not a folder",
-            fix="name a folder that all machines of the cluster mount, such as one of EFS or FSx",
+            f"the lake {options.lake} is neither in S3 nor a folder",
+            fix="name s3://BUCKET/PREFIX, or a folder that all of the cluster's machines mount, as of EFS or FSx",
         )
-    return Path(unquote(parts.path) if parts.scheme else location)
+    if options.raw or options.database:
+        raise UsageError("--raw and --database are of a lake in S3", fix="leave them out, or name --lake s3://..")
+    return Path(unquote(parts.path) if parts.scheme else options.lake)

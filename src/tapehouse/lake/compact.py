@@ -97,14 +97,14 @@ def _groups(table: LakeTable, target: int, min_files: int, memory: int) -> Itera
             small.setdefault(file.partition.label, []).append(file)
     for _, found in sorted(small.items()):
         if len(found) >= min_files:
-            yield from (group for group in _packed(found, target, memory) if len(group) > 1)
+            yield from (group for group in _packed(table, found, target, memory) if len(group) > 1)
 
 
-def _packed(found: list[File], target: int, memory: int) -> Iterator[list[File]]:
+def _packed(table: LakeTable, found: list[File], target: int, memory: int) -> Iterator[list[File]]:
     group: list[File] = []
     size = held = 0
     for file in found:
-        needed = _memory(file.path)
+        needed = _memory(table.lake.place.metadata(file.path)[0])
         if group and (size + file.bytes > target or held + needed > memory):
             yield group
             group, size, held = [], 0, 0
@@ -113,9 +113,8 @@ def _packed(found: list[File], target: int, memory: int) -> Iterator[list[File]]
     yield group
 
 
-def _memory(path: Path) -> int:
+def _memory(footer: pq.FileMetaData) -> int:
     """Bytes the file's rows take while being sorted. The footer counts repeated text once, so count it per value."""
-    footer = pq.read_metadata(path)
     groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
     sizes = (max(group.total_byte_size, 16 * group.num_rows * group.num_columns) for group in groups)
     return _COPIES * int(sum(sizes))
@@ -138,7 +137,7 @@ def _rewrite(
 
 
 def _merge(table: LakeTable, spec: TableSpec, group: list[File], path: Path) -> int:
-    rows = scan_files(table.schema, [file.path for file in group]).collect()
+    rows = scan_files(table.schema, table.lake.place.fetch(file.path for file in group)).collect()
     before = _fingerprint(rows)
     if spec.sort:
         rows = rows.sort(spec.sort, maintain_order=True, nulls_last=False)

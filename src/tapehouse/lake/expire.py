@@ -18,7 +18,6 @@ from tapehouse.lake.spec import Staged
 from tapehouse.lake.table import LakeTable, Partition
 
 if TYPE_CHECKING:
-    from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
 
@@ -74,11 +73,11 @@ def expire(
         from tapehouse.lake.iceberg.commits import forget
 
         ids = [snapshot.snapshot_id for snapshot in gone]
-        candidates = reached(current.ice, gone)
+        candidates = reached(current, gone)
         forget(current.ice, ids)
         fault("forgotten")
-        left = _current(lake, table).ice
-        removed = _remove(candidates - reached(left, left.metadata.snapshots))
+        left = _current(lake, table)
+        removed = lake.place.remove(candidates - reached(left, left.ice.metadata.snapshots))
     return Expiry(table.identifier, tuple(ids), *removed)
 
 
@@ -149,30 +148,16 @@ def _past(table: LakeTable, older_than: datetime | None, keep_last: int) -> list
     ]
 
 
-def reached(table: Table, snapshots: Iterable[Snapshot]) -> set[Path]:
+def reached(table: LakeTable, snapshots: Iterable[Snapshot]) -> set[Path]:
     """Manifest lists, manifests and data files that the snapshots name."""
-    from tapehouse.lake.iceberg.fileio import local_path
-
+    place, io = table.lake.place, table.ice.io
     found: set[Path] = set()
     for snapshot in snapshots:
-        found.add(local_path(snapshot.manifest_list))
-        for manifest in snapshot.manifests(table.io):
-            path = local_path(manifest.manifest_path)
+        found.add(place.path(snapshot.manifest_list))
+        for manifest in snapshot.manifests(io):
+            path = place.path(manifest.manifest_path)
             if path not in found:
                 found.add(path)
-                entries = manifest.fetch_manifest_entry(table.io, discard_deleted=True)
-                found.update(local_path(entry.data_file.file_path) for entry in entries)
+                entries = manifest.fetch_manifest_entry(io, discard_deleted=True)
+                found.update(place.path(entry.data_file.file_path) for entry in entries)
     return found
-
-
-def _remove(paths: Iterable[Path]) -> tuple[int, int]:
-    """(files, bytes) removed; a file already gone is not counted."""
-    count = size = 0
-    for path in sorted(paths):
-        try:
-            taken = path.stat().st_size
-            path.unlink()
-        except FileNotFoundError:
-            continue
-        count, size = count + 1, size + taken
-    return count, size

@@ -1,31 +1,30 @@
-"""The lake's folder: opening it, its one writer's lock, the spill of running runs, and its tables by name."""
+"""A lake: opening it, its one writer's lock, the spill of running runs, and its tables by name."""
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tapehouse.errors import LakeError
+from tapehouse.errors import LakeError, UsageError
 from tapehouse.lake import disk, journal, spill
 from tapehouse.lake.catalogue_file import connect
+from tapehouse.lake.folder import check_format, flock, is_lake, is_remote, make, remote_address
+from tapehouse.lake.journal import Journal
+from tapehouse.lake.landing import Arriving, Landing, clear_leftovers
+from tapehouse.lake.place import OnDisk, Place
 from tapehouse.lake.raw import RawStore
 from tapehouse.lake.spec import TableSpec, check_run_id, new_data_file, written_by
 
 if TYPE_CHECKING:
-    from tapehouse.lake.iceberg.catalogue import SqliteCatalog
+    from tapehouse.lake.iceberg.birth import Newborn
+    from tapehouse.lake.iceberg.catalogue import LakeCatalog
     from tapehouse.lake.table import LakeTable
-
-_MARKER = "lake.json"
-_FORMAT = 1
-_FOLDERS = ("warehouse", "raw", "journal", "staging", "stopped")
 
 
 class Lake:
@@ -38,8 +37,9 @@ class Lake:
         self.journal = root / "journal"
         self.stopped = root / "stopped"
         self.catalogue_file = root / "catalog.db"
+        self.place: Place = OnDisk(root)
         self.raw = RawStore(root / "raw")
-        self._catalog: SqliteCatalog | None = None
+        self._catalog: LakeCatalog | None = None
         self._opening = threading.Lock()
         self._owner = threading.RLock()
         self._depth = 0
@@ -51,11 +51,15 @@ class Lake:
         Raises LakeError when the folder is something else, cannot be written (unless `read_only`), or was made by a
         newer version.
         """
+        if is_remote(root):
+            from tapehouse.lake.s3.home import S3Lake
+
+            return S3Lake.attach(remote_address(root), create=create, read_only=read_only)
         folder = Path(root).expanduser().absolute()
         with disk.guarded("opening the lake", folder):
-            if not (folder / _MARKER).is_file():
-                _make(folder, create=create and not read_only)
-            _check_format(folder)
+            if not is_lake(folder):
+                make(folder, create=create and not read_only)
+            check_format(folder)
             if not read_only:
                 os.close(os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
         return cls(folder, read_only=read_only)
@@ -81,17 +85,25 @@ class Lake:
                 finally:
                     self._depth -= 1
                 return
-            with disk.guarded("locking the lake", self.root):
-                descriptor = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            try:
-                _flock(descriptor, waiting)
+            with self._alone(waiting):
                 self._depth = 1
-                yield
-            finally:
-                self._depth = 0
-                os.close(descriptor)
+                try:
+                    yield
+                finally:
+                    self._depth = 0
         finally:
             self._owner.release()
+
+    @contextmanager
+    def _alone(self, waiting: Callable[[], None] | None) -> Iterator[None]:
+        """Keep other processes out."""
+        with disk.guarded("locking the lake", self.root):
+            descriptor = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            flock(descriptor, waiting)
+            yield
+        finally:
+            os.close(descriptor)
 
     def require_lock(self) -> None:
         """LakeError unless this process holds the writer lock."""
@@ -130,20 +142,67 @@ class Lake:
         """Path for a new data file of this lake, its folder made; see `spec.new_data_file`."""
         return new_data_file(self.warehouse, spec, label, run_id, number)
 
-    def discard(self, run_id: str) -> list[Path]:
-        """Remove the run's data files that nothing names, unless its journal is pending; returns them."""
+    def landing(
+        self, inputs: Sequence[str | Path], origins: Mapping[Path, str] | None = None, *, here: bool = True
+    ) -> Arriving:
+        """Begin to land inputs that exist; see `Landing`. `here` says whether this process will read them."""
+        if remote := [one for one in inputs if is_remote(one)]:
+            raise UsageError(f"{remote[0]} is in S3, the lake is not", fix="bring it here first, or use a lake in S3")
+        return Landing(self.raw, [Path(one) for one in inputs], origins)
+
+    def discard(self, run_id: str, within: Iterable[tuple[TableSpec, str]] | None = None) -> list[Path]:
+        """Remove the run's data files that nothing names, unless its journal is pending; returns them.
+
+        `within` says in which tables and folders (labels) of them they can be, where that is known.
+        """
         if journal.path_of(self.journal, run_id).exists():
             return []
         removed = []
-        for folder in self.warehouse.glob("*/*/data"):
-            found = [path for path in folder.glob(f"**/{run_id}-*.parquet") if written_by(path, run_id)]
-            table = self.table(folder.parent.parent.name, folder.parent.name) if found else None
+        for (namespace, name), found in self._written_by(run_id, within).items():
+            table = self.table(namespace, name)
             named = table.named_data_files() if table is not None else set()
-            for path in found:
-                if path not in named:
-                    path.unlink(missing_ok=True)
-                    removed.append(path)
+            removed += sorted(found - named)
+        self.place.remove(removed)
         return removed
+
+    def _written_by(
+        self, run_id: str, within: Iterable[tuple[TableSpec, str]] | None
+    ) -> dict[tuple[str, str], set[Path]]:
+        """Data files that the run wrote, by table."""
+        out: dict[tuple[str, str], set[Path]] = {}
+        for folder in self.warehouse.glob("*/*/data"):
+            found = {path for path in folder.glob(f"**/{run_id}-*.parquet") if written_by(path, run_id)}
+            if found:
+                out[folder.parent.parent.name, folder.parent.name] = found
+        return out
+
+    def decide(self, entry: Journal) -> Path:
+        """Make it certain that the run will be published; returns its journal."""
+        return journal.write(self.journal, self.root, entry)
+
+    def finish(self, path: Path) -> None:
+        """Forget a journal whose every table is committed, or take the decision back while none is."""
+        journal.finish(path)
+
+    def refresh(self) -> None:
+        """Look again which journals there are; on disk they always are those in the folder."""
+
+    def reveal(self, born: Newborn) -> bool:
+        """Point the catalogue to a new table; False when there is one of that name."""
+        from tapehouse.lake.iceberg import birth
+
+        return birth.reveal(self.catalogue_file, born)
+
+    def bury(self, run_id: str) -> None:
+        """Remove what a dead run left."""
+        self.discard(run_id)
+        spill.remove(self.root / "staging" / run_id)
+
+    def clear_leftovers(self) -> None:
+        """Remove copies and drafts of dead processes."""
+        clear_leftovers(self.raw)
+        for leftover in self.journal.glob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
 
     def dead_runs(self) -> list[str]:
         """Runs whose spill is left over from a process that died."""
@@ -179,14 +238,17 @@ class Lake:
                 _ = self.catalog
 
     @property
-    def catalog(self) -> SqliteCatalog:
+    def catalog(self) -> LakeCatalog:
         """The open catalogue."""
         with self._opening:
             if self._catalog is None:
-                from tapehouse.lake.iceberg.catalogue import open_catalog
-
-                self._catalog = open_catalog(self.root, read_only=self.read_only)
+                self._catalog = self._open_catalog()
             return self._catalog
+
+    def _open_catalog(self) -> LakeCatalog:
+        from tapehouse.lake.iceberg.catalogue import open_catalog
+
+        return open_catalog(self.root, read_only=self.read_only)
 
     def names(self) -> list[str]:
         """`namespace.table` of every table, sorted; does not import pyiceberg."""
@@ -226,48 +288,15 @@ class Lake:
         names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
         return [(name, spill.is_owned(folder / name)) for name in names]
 
+    @property
+    def home(self) -> Path | str:
+        """What opens the lake again: its folder, or its location in S3."""
+        return self.root
+
+    @property
+    def address(self) -> str:
+        """The lake as people name it: its folder, or its location in S3."""
+        return self.place.address
+
     def __repr__(self) -> str:
-        return f"Lake({str(self.root)!r}{', read_only=True' if self.read_only else ''})"
-
-
-def is_lake(folder: Path) -> bool:
-    """Whether the folder is a lake."""
-    return (folder / _MARKER).is_file()
-
-
-def _make(folder: Path, *, create: bool) -> None:
-    if not create:
-        raise LakeError(f"no lake in {folder}", fix="check the path; `tapehouse run --lake` makes a lake")
-    if folder.exists() and not (folder.is_dir() and _half_made(folder)):
-        if (folder / _MARKER).is_file():
-            return  # another process was making it just now
-        raise LakeError(f"{folder} is not a lake and not empty", fix="point to a lake, or to an absent or empty folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in _FOLDERS:
-        (folder / name).mkdir(exist_ok=True)
-    # The marker comes last: a folder that has it is complete.
-    disk.write_atomic(folder / _MARKER, json.dumps({"format": _FORMAT}).encode())
-
-
-def _half_made(folder: Path) -> bool:
-    """Nothing visible in it, or only our own empty folders: a process died while making the lake."""
-    entries = [path for path in folder.iterdir() if path.name[0] != "."]
-    return all(path.name in _FOLDERS and path.is_dir() and not any(path.iterdir()) for path in entries)
-
-
-def _check_format(folder: Path) -> None:
-    try:
-        found = json.loads((folder / _MARKER).read_bytes())["format"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise LakeError(f"{folder / _MARKER} is damaged", fix=f'write {{"format": {_FORMAT}}} into it') from error
-    if found != _FORMAT:
-        raise LakeError(f"{folder} has lake format {found}; this version knows {_FORMAT}", fix="upgrade Tapehouse")
-
-
-def _flock(descriptor: int, waiting: Callable[[], None] | None) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        if waiting is not None:
-            waiting()
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return f"Lake({self.address!r}{', read_only=True' if self.read_only else ''})"

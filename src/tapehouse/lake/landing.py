@@ -8,14 +8,51 @@ copy under a temporary name as soon as it is hashed, has it synced meanwhile, an
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from tapehouse.lake import disk
 from tapehouse.lake.raw import Landed, RawStore
+
+
+class Arriving(Protocol):
+    """Inputs on their way into a lake."""
+
+    @property
+    def bytes(self) -> int:
+        """Of all inputs."""
+        ...
+
+    @property
+    def seen(self) -> Sequence[Landed]:
+        """Inputs of which the digest is known by now."""
+        ...
+
+    @property
+    def oldest(self) -> float:
+        """When the first of the inputs came to lie where it was found, in seconds since 1970."""
+        ...
+
+    def __iter__(self) -> Iterator[Landed]:
+        """Each as soon as its digest is known."""
+        ...
+
+    def held_before(self, landed: Landed) -> bool:
+        """Whether the lake held these bytes when the landing began."""
+        ...
+
+    def settle(self) -> None:
+        """Make all of them durable under their digests."""
+        ...
+
+    def abandon(self) -> None:
+        """Forget what was not settled."""
+        ...
 
 
 class Landing:
@@ -25,12 +62,28 @@ class Landing:
 
     def __init__(self, store: RawStore, paths: Sequence[Path], origins: Mapping[Path, str] | None = None) -> None:
         self._store = store
+        self._paths = list(paths)
         self._origins = origins or {}
         self._copier = ThreadPoolExecutor(1, thread_name_prefix="land")
         self._syncer = ThreadPoolExecutor(1, thread_name_prefix="sync")
         self._known = frozenset(store.digests())
         self._copies: list[tuple[Path, str, Future[None]]] = []
         self._coming = [self._copier.submit(self._bring, path) for path in paths]
+
+    @property
+    def bytes(self) -> int:
+        """Of all files, as they are now."""
+        return sum(path.stat().st_size for path in self._paths)
+
+    @property
+    def seen(self) -> Sequence[Landed]:
+        """Those that are hashed."""
+        return finished(self._coming)
+
+    @property
+    def oldest(self) -> float:
+        """When the first of the files was last written; now, when none is there any more."""
+        return min((path.stat().st_mtime for path in self._paths if path.exists()), default=time.time())
 
     def __iter__(self) -> Iterator[Landed]:
         """Each file as it is hashed. `path` is readable until `settle` or `abandon`."""
@@ -74,6 +127,11 @@ class Landing:
         copy, digest = self._store.copy(source)
         self._copies.append((copy, digest, self._syncer.submit(disk.sync_file, copy)))
         return Landed(copy, digest, origin, copy.stat().st_size)
+
+
+def finished(coming: Sequence[Future[Landed]]) -> list[Landed]:
+    """What has come by now and did not fail."""
+    return [one.result() for one in coming if one.done() and not one.cancelled() and one.exception() is None]
 
 
 def clear_leftovers(store: RawStore) -> int:

@@ -67,64 +67,70 @@ def orphans(lake: Lake, *, older_than: timedelta = timedelta(hours=1), remove: b
     with lake.lock(), disk.guarded("removing orphans", lake.warehouse):
         recover(lake)
         found = _found(lake, older_than, removed=True)
-        for path in found.paths:
-            path.unlink(missing_ok=True)
+        lake.place.remove(found.paths)
         _prune(lake.warehouse)
     return found
 
 
 def usage(lake: Lake) -> Usage:
     """What the lake takes up now, from metadata and the folder."""
-    raw_files, raw_bytes = disk.tree_bytes(lake.raw.root)
+    raw_files, raw_bytes = _taken(lake, lake.raw.root)
+    staging, stopped = (_taken(lake, folder)[1] for folder in (lake.root / "staging", lake.stopped))
     return Usage(
         tables=tuple(_table_usage(table) for table in lake.tables()),
         raw_files=raw_files,
         raw_bytes=raw_bytes,
-        staging_bytes=disk.tree_bytes(lake.root / "staging")[1],
-        stopped_bytes=disk.tree_bytes(lake.stopped)[1],
-        total_bytes=disk.tree_bytes(lake.root)[1],
+        staging_bytes=staging,
+        stopped_bytes=stopped,
+        total_bytes=_taken(lake, lake.root)[1],
     )
+
+
+def _taken(lake: Lake, folder: Path) -> tuple[int, int]:
+    """(files, bytes) below a folder; (0, 0) when it is absent."""
+    sizes = [kept.size for kept in lake.place.files(folder)]
+    return len(sizes), sum(sizes)
 
 
 def _found(lake: Lake, older_than: timedelta, *, removed: bool) -> Orphans:
     # Present files are listed before names are read: a file that a commit adds in between is then not even looked at.
     limit = time.time() - older_than.total_seconds()
-    present = {path: path.stat() for path in lake.warehouse.rglob("*") if path.is_file()}
+    present = {kept.path: kept for kept in lake.place.files(lake.warehouse)}
+    lake.refresh()
     named = journal.pending_files(lake.journal, lake.root)
     for table in lake.tables():
         named |= _named(table)
     live = lake.live_runs()
     paths = sorted(
         path
-        for path, stat in present.items()
-        if path not in named and stat.st_mtime <= limit and not any(written_by(path, run_id) for run_id in live)
+        for path, kept in present.items()
+        if path not in named and kept.modified <= limit and not any(written_by(path, run_id) for run_id in live)
     )
-    return Orphans(tuple(paths), sum(present[path].st_size for path in paths), removed)
+    return Orphans(tuple(paths), sum(present[path].size for path in paths), removed)
 
 
 def _named(table: LakeTable) -> set[Path]:
     """Everything the table's catalogue entry leads to."""
-    from tapehouse.lake.iceberg.fileio import local_path
-
-    metadata = table.ice.metadata
+    place, metadata = table.lake.place, table.ice.metadata
     versions = [table.ice.metadata_location, *(entry.metadata_file for entry in metadata.metadata_log)]
     statistics = [entry.statistics_path for entry in (*metadata.statistics, *metadata.partition_statistics)]
-    return reached(table.ice, metadata.snapshots) | {local_path(name) for name in (*versions, *statistics)}
+    return reached(table, metadata.snapshots) | {place.path(name) for name in (*versions, *statistics)}
 
 
 def _table_usage(table: LakeTable) -> TableUsage:
     live = table.files()
     paths = {file.path for file in live}
-    history = {path for path in table.named_data_files() if path not in paths and path.exists()}
-    metadata = table.lake.warehouse / table.namespace / table.name / "metadata"
+    base = table.lake.warehouse / table.namespace / table.name
+    named = table.named_data_files() - paths
+    history = [kept.size for kept in table.lake.place.files(base / "data") if kept.path in named]
     return TableUsage(
         identifier=table.identifier,
         rows=sum(file.rows for file in live),
         live_files=len(live),
         live_bytes=sum(file.bytes for file in live),
         history_files=len(history),
-        history_bytes=sum(path.stat().st_size for path in history),
-        metadata_bytes=disk.tree_bytes(metadata)[1],
+        history_bytes=sum(history),
+        metadata_bytes=_taken(table.lake, base / "metadata")[1],
         snapshots=len(table.ice.metadata.snapshots),
     )
 

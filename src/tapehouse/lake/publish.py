@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tapehouse.errors import LakeError
-from tapehouse.lake import disk, journal, spill
+from tapehouse.lake import disk, journal
 from tapehouse.lake.home import Lake
 from tapehouse.lake.journal import Journal
-from tapehouse.lake.landing import clear_leftovers
 from tapehouse.lake.spec import RUN_ID, Staged, check_run_id
 
 if TYPE_CHECKING:
@@ -90,15 +89,15 @@ def publish(
             part.spec.identifier: _check(lake, entry.run_id, part, exists=part.spec.identifier in there)
             for part in entry.staged
         }
-        disk.sync_files([path for part in entry.staged for path in part.add], root=lake.root)
+        lake.place.keep([path for part in entry.staged for path in part.add])
         fault("synced")
-        path = journal.write(lake.journal, lake.root, entry)
+        path = lake.decide(entry)
     fault("journal")
     try:
         return _complete(lake, entry, path, fault, facts)
     except Exception as error:
         known = disk.explain(error, "publishing", lake.root)
-        if _visible(lake, entry) or not _withdrawn(path):
+        if _visible(lake, entry) or not _withdrawn(lake, path):
             raise PublicationPendingError(run_id, known or error) from error
         if known is None:
             raise
@@ -112,6 +111,7 @@ def recover(lake: Lake) -> list[str]:
     when there is nothing to do.
     """
     lake.require_lock()
+    lake.refresh()
     finished = []
     for path in journal.pending(lake.journal):
         entry = journal.read(path, lake.root)
@@ -120,11 +120,8 @@ def recover(lake: Lake) -> list[str]:
         finished.append(entry.run_id)
     for run_id in lake.dead_runs():
         with disk.guarded("clearing up after a dead run", lake.root):
-            lake.discard(run_id)
-            spill.remove(lake.root / "staging" / run_id)
-    clear_leftovers(lake.raw)
-    for leftover in lake.journal.glob(".*.tmp"):
-        leftover.unlink(missing_ok=True)
+            lake.bury(run_id)
+    lake.clear_leftovers()
     return finished
 
 
@@ -137,7 +134,7 @@ def _complete(lake: Lake, entry: Journal, path: Path, fault: Fault, facts: Facts
         born = newborn.get(part.spec.identifier)
         done.append(_commit(lake, entry, part) if born is None else _reveal(lake, part, born))
         fault(f"after {part.spec.identifier}")
-    journal.finish(path)
+    lake.finish(path)
     fault("finished")
     return Publication(entry.run_id, tuple(done))
 
@@ -152,16 +149,14 @@ def _write_new(lake: Lake, entry: Journal, known: Facts) -> dict[str, Newborn]:
     for part in entry.staged:
         name = part.spec.identifier
         if name not in names:
-            facts = known[name] if name in known else birth.facts_of(part)
-            born[name] = birth.write(part, facts, lake.warehouse, summary, entry.operation)
-    disk.sync_files([path for one in born.values() for path in one.files], root=lake.root)
+            facts = known[name] if name in known else birth.facts_of(part, lake.place)
+            born[name] = birth.write(part, facts, lake.warehouse, lake.place, summary, entry.operation)
+    lake.place.keep([path for one in born.values() for path in one.files])
     return born
 
 
 def _reveal(lake: Lake, part: Staged, born: Newborn) -> TablePublication:
-    from tapehouse.lake.iceberg import birth
-
-    if not birth.reveal(lake.catalogue_file, born):
+    if not lake.reveal(born):
         raise LakeError(
             f"{part.spec.identifier} was made by another program just now",
             fix="stop any other program that writes this lake, and run again",
@@ -180,7 +175,8 @@ def _commit(lake: Lake, entry: Journal, part: Staged) -> TablePublication:
         return TablePublication(part.spec.identifier, found, *counts, again=True)
     summary = {**entry.summary, RUN_ID: entry.run_id}
     transaction = commits.begin(part.spec, table)
-    snapshot = commits.commit(transaction, part.add, _to_remove(lake, table, part), summary, entry.operation)
+    removed = _to_remove(lake, table, part)
+    snapshot = commits.commit(transaction, part.add, removed, summary, entry.operation, lake.place)
     return TablePublication(part.spec.identifier, snapshot, *counts)
 
 
@@ -202,7 +198,7 @@ def _check(lake: Lake, run_id: str, part: Staged, *, exists: bool) -> list[FileF
     table = _existing(lake, part) if exists else None
     if table is not None and _published(table, run_id):
         return []
-    if absent := [str(path) for path in part.add if not path.is_file()]:
+    if absent := [str(path) for path in part.add if not lake.place.holds(path)]:
         raise LakeError(f"{part.spec.identifier}: staged files do not exist: {', '.join(absent)}")
     if len(set(part.add)) != len(part.add):
         raise LakeError(f"{part.spec.identifier}: a file is staged twice")
@@ -213,7 +209,7 @@ def _check(lake: Lake, run_id: str, part: Staged, *, exists: bool) -> list[FileF
         _to_remove(lake, table, part)
     elif part.remove:
         raise LakeError(f"{part.spec.identifier} does not exist, so no file of it can be removed")
-    return birth.facts_of(part)
+    return birth.facts_of(part, lake.place)
 
 
 def _published(table: Table, run_id: str) -> bool:
@@ -225,9 +221,7 @@ def _published(table: Table, run_id: str) -> bool:
 def _to_remove(lake: Lake, table: Table, part: Staged) -> list[DataFile]:
     if not part.remove:
         return []
-    from tapehouse.lake.iceberg.fileio import local_path
-
-    live = {str(local_path(file.file_path)): file for file in _live(lake, table)}
+    live = {str(lake.place.path(file.file_path)): file for file in _live(lake, table)}
     if missing := [path for path in part.remove if path not in live]:
         raise LakeError(
             f"{part.spec.identifier}: files to remove are not in its current snapshot: {', '.join(missing)}",
@@ -242,11 +236,11 @@ def _live(lake: Lake, table: Table) -> list[DataFile]:
     return LakeTable(lake, table).live()
 
 
-def _withdrawn(path: Path) -> bool:
+def _withdrawn(lake: Lake, path: Path) -> bool:
     """Take the decision back; False when even that cannot be written."""
     try:
-        journal.finish(path)
-    except OSError:
+        lake.finish(path)
+    except (OSError, LakeError):
         return False
     return True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tapehouse.errors import LakeError, UsageError
@@ -29,7 +30,11 @@ def query(lake: Lake, sql: str, as_of: datetime | str | None = None, *, memory_l
     try:
         connection.execute("SET TimeZone='UTC'")
         for table in tables:
-            _view(connection, table, *_state(table, as_of, moment))
+            schema, files = _state(table, as_of, moment)
+            paths = [file.path for file in files]
+            # Whatever is read is named; files of a lake in S3 are not brought for tables that nobody reads.
+            here = lake.place.fetch(paths) if table.name.lower() in sql.lower() else lake.place.here(paths)
+            _view(connection, table, schema, here)
         connection.execute(f"SET allowed_directories=[{_text(str(lake.warehouse) + '/')}]")
         connection.execute("SET enable_external_access=false")
         connection.execute("SET lock_configuration=true")
@@ -58,14 +63,16 @@ def _only_reads(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         raise UsageError(f"this is {kinds}", fix="a query is one SELECT, DESCRIBE, SHOW or SUMMARIZE")
 
 
-def _view(connection: duckdb.DuckDBPyConnection, table: LakeTable, schema: pa.Schema, files: list[File]) -> None:
-    """A view over the files. The empty table it starts from gives every column its place and type, also those that no
-    file has yet.
+def _view(connection: duckdb.DuckDBPyConnection, table: LakeTable, schema: pa.Schema, files: list[Path] | None) -> None:
+    """A view over the files; for None one that cannot be read. The empty table it starts from gives every column its
+    place and type, also those that no file has yet.
     """
     empty = ", ".join(f"NULL::{_sql_type(field.type)} AS {_name(field.name)}" for field in schema)
     body = f"SELECT {empty} WHERE false"
-    if files:
-        paths = ", ".join(_text(str(file.path)) for file in files)
+    if files is None:
+        body = body.replace("false", "error('this table was not fetched: write its name into the query') IS NULL")
+    elif files:
+        paths = ", ".join(_text(str(path)) for path in files)
         source = f"read_parquet([{paths}], union_by_name=true, hive_partitioning=false)"
         body += f" UNION ALL BY NAME SELECT * FROM {source}"  # noqa: S608  (names and paths are quoted)
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_name(table.namespace)}")

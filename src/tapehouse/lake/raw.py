@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,11 @@ from tapehouse.lake import disk, transfer
 from tapehouse.lake.transfer import readable
 
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+
+
+def is_digest(name: str) -> bool:
+    """Whether this is a sha256 in hex."""
+    return _DIGEST.match(name) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ class RawStore:
 
     def path(self, digest: str) -> Path:
         """Where the bytes with that digest lie, whether or not they are there."""
-        if not _DIGEST.match(digest):
+        if not is_digest(digest):
             raise LakeError(f"{digest!r} is not a sha256 in hex (64 digits 0-9 a-f)")
         return self.root / digest[:2] / digest
 
@@ -107,9 +112,23 @@ class RawStore:
         for folder in {target.parent for _, target in targets} | {self.root}:
             disk.sync_folder(folder)
 
+    def fetch(self, digest: str) -> Path:
+        """Where the bytes with that digest can be read, if they are in the lake."""
+        return self.path(digest)
+
+    def size(self, digest: str) -> int | None:
+        """How many bytes have that digest; None when they are not in the lake."""
+        path = self.path(digest)
+        return path.stat().st_size if path.is_file() else None
+
+    def remove(self, digests: Iterable[str]) -> None:
+        """Remove landed bytes that nothing accounts for any more."""
+        for digest in digests:
+            self.path(digest).unlink(missing_ok=True)
+
     def digests(self) -> list[str]:
         """Every landed digest, sorted."""
-        return sorted(path.name for path in self.root.glob("??/*") if _DIGEST.match(path.name))
+        return sorted(path.name for path in self.root.glob("??/*") if is_digest(path.name))
 
     def _known_sizes(self) -> set[int]:
         if self._sizes is None:

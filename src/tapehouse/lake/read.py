@@ -37,7 +37,7 @@ def scan(
             f"{table.identifier} has no column {', '.join(unknown)}", fix=f"it has {', '.join(schema.names)}"
         )
     paths = [file.path for file in table.files(as_of, since_us=since_us, until_us=until_us)]
-    frame = scan_files(schema, paths)
+    frame = scan_files(schema, table.lake.place.fetch(paths))
     for bound in _bounds(table, since_us, until_us):
         frame = frame.filter(bound)
     return frame.select(wanted)

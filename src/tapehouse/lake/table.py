@@ -141,12 +141,10 @@ class LakeTable:
 
     def named_data_files(self) -> set[Path]:
         """Every data file that any snapshot still names."""
-        from tapehouse.lake.iceberg.fileio import local_path
-
         manifests: dict[str, ManifestFile] = {}
         for snapshot in self.ice.metadata.snapshots:
             manifests |= {manifest.manifest_path: manifest for manifest in snapshot.manifests(self.ice.io)}
-        return {local_path(file.file_path) for file in self._entries(list(manifests.values()))}
+        return {self.lake.place.path(file.file_path) for file in self._entries(list(manifests.values()))}
 
     def snapshots(self) -> list[SnapshotInfo]:
         """Every state that can be travelled to, oldest first."""
@@ -197,9 +195,7 @@ class LakeTable:
         from pyiceberg.conversions import from_bytes
         from pyiceberg.types import PrimitiveType
 
-        from tapehouse.lake.iceberg.fileio import local_path
-
-        path, size = local_path(file.file_path), file.file_size_in_bytes
+        path, size = self.lake.place.path(file.file_path), file.file_size_in_bytes
         spec, schema = self.ice.specs()[file.spec_id], self.ice.schema()
         if not spec.fields:
             return File(path, file.record_count, size, Partition(""))

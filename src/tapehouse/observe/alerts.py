@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Protocol, TextIO
 
-from tapehouse.errors import UsageError
+from tapehouse import aws
+from tapehouse.errors import RunError, UsageError
 from tapehouse.observe.delivery import Delivery, JsonPoster, Patience, check_http_url
 
 SNS_SUBJECT_CHARACTERS_MAX = 99
@@ -158,7 +159,8 @@ def sinks_for(
     patience: Patience | None = None,
     sns_client: Callable[[str], SnsClient] | None = None,
 ) -> list[Sink]:
-    """The sinks for `log:`, `http(s)://...` and `sns:ARN`, each once. UsageError for anything else.
+    """The sinks for `log:`, `http(s)://...` and a topic's ARN (with or without `sns:` before it), each once. UsageError
+    for anything else.
 
     `sns_client` makes a client for a region; by default boto3, which is then needed.
     """
@@ -170,21 +172,20 @@ def _sink(target: str, patience: Patience, sns_client: Callable[[str], SnsClient
         return LogSink()
     if target.startswith(("http://", "https://")):
         return WebhookSink(JsonPoster(check_http_url(target, "alert"), patience=patience))
-    if target.startswith("sns:"):
+    if target.startswith(("sns:", "arn:")):
         arn = target.removeprefix("sns:")
         match = _TOPIC_ARN.fullmatch(arn)
         if match is None:
             raise UsageError(f"alert: {arn!r} is not a topic ARN", fix="write sns:arn:aws:sns:REGION:ACCOUNT:TOPIC")
         return SnsSink(arn, sns_client(match["region"]))
     raise UsageError(
-        f"alert: {target!r} is not understood", fix="give log:, http://HOST/PATH, https://HOST/PATH or sns:TOPIC-ARN"
+        f"alert: {target!r} is not understood", fix="give log:, http://HOST/PATH, https://HOST/PATH or a topic's ARN"
     )
 
 
 def _boto3_client(region: str) -> SnsClient:
     try:
-        import boto3  # type: ignore[import-not-found,unused-ignore]
-    except ImportError as error:
-        raise UsageError("alert: sns: needs boto3, which is not installed", fix="pip install boto3") from error
-    client: SnsClient = boto3.client("sns", region_name=region)
+        client: SnsClient = aws.client("sns", region, patient=False)
+    except RunError as error:
+        raise UsageError(f"alert: a topic needs boto3: {error.message}", fix=error.fix) from error
     return client

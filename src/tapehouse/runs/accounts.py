@@ -123,5 +123,5 @@ def contract_name(lake: Lake, given: str = "") -> str:
     names = sorted({account.contract for account in accounts(lake)})
     if len(names) != 1:
         have = f"{len(names)} contracts: {', '.join(names)}" if names else "no batches yet"
-        raise UsageError(f"the lake {lake.root} holds {have}", fix="name the contract" if names else "run one first")
+        raise UsageError(f"the lake {lake.address} holds {have}", fix="name the contract" if names else "run one first")
     return names[0]

@@ -20,5 +20,5 @@ def contract_of(lake: Lake, digest: str) -> Contract | None:
     """The contract whose text has that digest, or None when the lake does not hold it."""
     if not lake.raw.has(digest):
         return None
-    path = lake.raw.path(digest)
+    path = lake.raw.fetch(digest)
     return loads(path.read_text(encoding="utf-8"), source=str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -16,6 +17,7 @@ from tapehouse.feeds.base import BatchSource
 from tapehouse.kernel.fingerprint import Tally, merged, tally_by_batch
 from tapehouse.kernel.verdict import Judge
 from tapehouse.lake.home import Lake
+from tapehouse.lake.place import Place
 from tapehouse.runs.collect import Collected, collect
 from tapehouse.runs.context import Progress
 from tapehouse.runs.keys import Duplicates, find_duplicates
@@ -35,6 +37,11 @@ class Engine(Protocol):
         """As table `runs` has it."""
         ...
 
+    @property
+    def here(self) -> bool:
+        """Whether this process reads the batches."""
+        ...
+
     def notes(self, contract: Contract) -> tuple[str, ...]:
         """What the reader of a run's result should know of how it was done."""
         ...
@@ -45,6 +52,7 @@ class Engine(Protocol):
         judge: Judge,
         sources: Iterable[BatchSource],
         folder: Path,
+        place: Place,
         progress: Progress,
         only: Selection | None,
     ) -> Collected:
@@ -87,6 +95,7 @@ class Embedded:
     """Threads of this process; see `engines.embedded`."""
 
     name = "embedded"
+    here = True
 
     def notes(self, contract: Contract) -> tuple[str, ...]:
         """Nothing to tell."""
@@ -98,11 +107,13 @@ class Embedded:
         judge: Judge,
         sources: Iterable[BatchSource],
         folder: Path,
+        place: Place,
         progress: Progress,
         only: Selection | None,
     ) -> Collected:
         """Several slices at a time."""
-        return collect(contract, judge, sources, folder, progress, only)
+        here = (dataclasses.replace(source, path=place.fetch([source.path])[0]) for source in sources)
+        return collect(contract, judge, here, folder, progress, only)
 
     def duplicates(
         self, contract: Contract, collected: Collected, near: Callable[[], pl.DataFrame | None]

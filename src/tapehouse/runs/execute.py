@@ -44,8 +44,8 @@ from tapehouse.runs.write import WriteJob, Written
 @dataclass(frozen=True, slots=True)
 class Intake:
     """What is to be taken. `replaced` are batches whose published rows the run supersedes (backfill); `only` selects
-    quarantined records (replay); `skipped` are inputs that the lake holds already; a `dry_run`
-    judges and publishes nothing; `before_publication` is called once the proof has closed.
+    quarantined records (replay); `skipped` are inputs that the lake holds already, `known` their origin and bytes by
+    digest; a `dry_run` judges and publishes nothing; `before_publication` is called once the proof has closed.
     """
 
     kind: str
@@ -53,6 +53,7 @@ class Intake:
     replaced: frozenset[str] = frozenset()
     only: Selection | None = None
     skipped: list[str] = field(default_factory=list)
+    known: dict[str, tuple[str, int]] = field(default_factory=dict)
     dry_run: bool = False
     before_publication: Callable[[], None] = lambda: None
 
@@ -96,7 +97,7 @@ def execute(
         closing(engine),
     ):
         kept = aside.submit(keep_contract, lake, contract)  # waits for the disk, not for a processor
-        collected = engine.collect(contract, judge, intake.sources, folder, progress, intake.only)
+        collected = engine.collect(contract, judge, intake.sources, folder, lake.place, progress, intake.only)
         kept.result()
         with lake.lock(waiting=lambda: progress.stage("wait")):
             recover(lake)
@@ -114,7 +115,9 @@ def _drop_published(this: _Run, collected: Collected) -> None:
     known = known_digests(this.lake, this.contract)
     late = [ordinal for ordinal, source in enumerate(collected.sources) if source.digest in known]
     if late:
-        this.intake.skipped.extend(collected.sources[ordinal].origin for ordinal in late)
+        sources = [collected.sources[ordinal] for ordinal in late]
+        this.intake.skipped.extend(source.origin for source in sources)
+        this.intake.known.update((source.digest, (source.origin, source.size)) for source in sources)
         collected.drop(late)
 
 
@@ -125,11 +128,12 @@ def _nothing(this: _Run) -> RunResult:
         status=Status.NOTHING,
         contract=this.contract.name,
         contract_version=this.contract.version,
-        lake=this.lake.root,
+        lake=this.lake.home,
         engine=this.engine.name,
         proof=Proof(0, 0, Tally()),
         seconds=this.clock.seconds(),
         skipped=tuple(this.intake.skipped),
+        known=dict(this.intake.known),
         references=this.references,
     )
 
@@ -206,6 +210,7 @@ def _write_job(this: _Run, collected: Collected) -> WriteJob:
     digests = digests_of(collected.sources)
     ranks = np.argsort(np.argsort(np.array(digests, dtype=np.str_)))
     return WriteJob(
+        place=this.lake.place,
         warehouse=this.lake.warehouse,
         contract=this.contract,
         run_id=this.run_id,
@@ -268,6 +273,7 @@ def _result(
             proofs[batch],
             collected.totals[batch].first_event,
             collected.totals[batch].last_event,
+            dict(collected.codes.get(batch, {})),
         )
         for batch, source in enumerate(collected.sources)
         if batch in proofs
@@ -278,13 +284,14 @@ def _result(
         status=status,
         contract=this.contract.name,
         contract_version=this.contract.version,
-        lake=this.lake.root,
+        lake=this.lake.home,
         proof=whole,
         seconds=this.clock.seconds(),
         rules=rejecting,
         warnings=warning,
         batches=batches,
         skipped=tuple(this.intake.skipped),
+        known=dict(this.intake.known),
         stopped_because=stopped,
         engine=this.engine.name,
         notes=(*this.engine.notes(this.contract), *checks.warning),

@@ -132,7 +132,7 @@ def lake_source(lake: Lake, name: str, as_of: dt.datetime | str | None = None) -
     if table is None:
         known = ", ".join(one.identifier for one in lake.tables()) or "none yet"
         raise UsageError(f"the lake has no table {name}", fix=f"its tables: {known}; or name Parquet files")
-    return Source(tuple(file.path for file in table.files(as_of)), table.schema_at(as_of))
+    return Source(tuple(lake.place.fetch(file.path for file in table.files(as_of))), table.schema_at(as_of))
 
 
 def records_of(lake: Lake, contract: Contract, name: str) -> dict[str, int] | None:

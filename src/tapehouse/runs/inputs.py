@@ -7,7 +7,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tapehouse.errors import UsageError
-from tapehouse.lake.home import is_lake
+from tapehouse.lake.folder import is_lake, is_remote
+
+
+def located(inputs: Iterable[str | Path]) -> list[str | Path]:
+    """As `expand`, with locations in S3 left to the lake."""
+    out: list[str | Path] = []
+    for one in inputs:
+        out.extend([str(one)] if isinstance(one, str) and is_remote(one) else expand([one]))
+    return list(dict.fromkeys(out))
 
 
 def expand(inputs: Iterable[str | Path]) -> list[Path]:

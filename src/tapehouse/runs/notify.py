@@ -10,17 +10,20 @@ import dataclasses
 import datetime as dt
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from tapehouse.contracts.model import Contract, Grammar, RowRule
 from tapehouse.errors import TapehouseError, UsageError
 from tapehouse.lake.home import Lake
-from tapehouse.lake.publish import PublicationPendingError
-from tapehouse.observe.alerts import Alert, Alerter, AlertLevel, sinks_for
+from tapehouse.lake.landing import Arriving
+from tapehouse.observe.alerts import Alert, Alerter, sinks_for
+from tapehouse.observe.batch_table import SCHEME as BATCH_TABLE
+from tapehouse.observe.batch_table import BatchItem, BatchTable
+from tapehouse.observe.cloudwatch import SCHEME as CLOUDWATCH
+from tapehouse.observe.cloudwatch import CloudWatch
 from tapehouse.observe.delivery import Patience
 from tapehouse.observe.lineage_run import (
     LineageColumn,
@@ -34,11 +37,12 @@ from tapehouse.observe.metrics_text import RunMetrics, write_metrics
 from tapehouse.observe.openlineage import run_event
 from tapehouse.observe.transports import HttpTransport, Transport, transport_for
 from tapehouse.runs.context import new_run_id
+from tapehouse.runs.notices import alert_of, failure_alert, metrics_file, metrics_of
+from tapehouse.runs.outcomes import batch_items, failed_items, failure_metrics, run_metrics
 from tapehouse.runs.result import RunResult, Status
-from tapehouse.runs.tables import arrow_type, curated_spec
+from tapehouse.runs.tables import arrow_type, curated_spec, namespace
 
 API_KEY = "OPENLINEAGE_API_KEY"
-ENVIRONMENT = "TAPEHOUSE_ENVIRONMENT"
 # What a dead listener may cost at the end of a run.
 PATIENCE = Patience(attempts=3, timeout_seconds=3.0, total_seconds=8.0)
 _METRICS_SUFFIXES = (".prom", ".txt", ".json")
@@ -51,6 +55,8 @@ class Listeners:
     transports: tuple[Transport, ...] = ()
     alerter: Alerter = field(default_factory=lambda: Alerter(()))
     metrics: Path | None = None
+    tables: tuple[BatchTable, ...] = ()
+    cloudwatch: CloudWatch | None = None
 
     @classmethod
     def of(
@@ -59,19 +65,31 @@ class Listeners:
         *,
         lineage: Iterable[str] = (),
         alerts: Iterable[str] = (),
-        metrics: Path | None = None,
+        metrics: str | Path | None = None,
         patience: Patience = PATIENCE,
     ) -> Listeners:
         """Listeners for targets as the command line takes them. Raises UsageError for one that is not understood."""
-        if metrics is not None and metrics.suffix not in _METRICS_SUFFIXES:
-            raise UsageError(
-                f"metrics file {str(metrics)!r} has no known ending", fix=f"end it in {', '.join(_METRICS_SUFFIXES)}"
-            )
+        file, cloudwatch = _metrics_target(metrics)
+        targets = dict.fromkeys(lineage)
+        tables = tuple(BatchTable.of(target) for target in targets if target.startswith(BATCH_TABLE))
         transports = tuple(
             transport_for(target, spool=_spool(lake, target), api_key=os.environ.get(API_KEY), patience=patience)
-            for target in dict.fromkeys(lineage)
+            for target in targets
+            if not target.startswith(BATCH_TABLE)
         )
-        return cls(transports, Alerter(sinks_for(alerts, patience=patience)), metrics)
+        return cls(transports, Alerter(sinks_for(alerts, patience=patience)), file, tables, cloudwatch)
+
+
+def _metrics_target(target: str | Path | None) -> tuple[Path | None, CloudWatch | None]:
+    if isinstance(target, str) and target.startswith(CLOUDWATCH):
+        return None, CloudWatch.of(target)
+    file = None if target is None else Path(target)
+    if file is not None and file.suffix not in _METRICS_SUFFIXES:
+        raise UsageError(
+            f"metrics file {str(file)!r} has no known ending",
+            fix=f"end it in {', '.join(_METRICS_SUFFIXES)}, or name cloudwatch:NAMESPACE?..",
+        )
+    return file, None
 
 
 def _spool(lake: Lake, target: str) -> Path:
@@ -79,8 +97,15 @@ def _spool(lake: Lake, target: str) -> Path:
     return lake.root / "spool" / f"lineage-{hashlib.sha256(target.encode()).hexdigest()[:12]}.ndjson"
 
 
-def told(contract: Contract, lake: Lake, listeners: Listeners, work: Callable[[], RunResult]) -> RunResult:
-    """Do the work and tell its outcome; the result carries a note for everything that could not be told.
+def told(
+    contract: Contract,
+    lake: Lake,
+    listeners: Listeners,
+    work: Callable[[], RunResult],
+    arriving: Arriving | None = None,
+) -> RunResult:
+    """Do the work and tell its outcome; the result carries a note for everything that could not be told. `arriving` are
+    the inputs, for work that has some.
 
     Errors of the work are told too and raised again, unchanged.
     """
@@ -88,42 +113,72 @@ def told(contract: Contract, lake: Lake, listeners: Listeners, work: Callable[[]
     try:
         result = work()
     except TapehouseError as error:
-        tell_failure(contract, lake, listeners, error, started)
+        tell_failure(contract, lake, listeners, error, started, arriving)
         raise
-    return tell(contract, lake, listeners, result)
+    return tell(contract, lake, listeners, result, arriving)
 
 
-def tell(contract: Contract, lake: Lake, listeners: Listeners, result: RunResult) -> RunResult:
-    """Tell a finished run; a run that found nothing new is told to nobody but the metrics file."""
-    notes = _deliver_all(_tell(contract, lake, listeners, result))
+def tell(
+    contract: Contract, lake: Lake, listeners: Listeners, result: RunResult, arriving: Arriving | None = None
+) -> RunResult:
+    """Tell a finished run; one that found nothing new is told to nobody but the metrics file and, that the lake holds
+    these batches, to tables of batches.
+    """
+    notes = _deliver_all(_tell(contract, lake, listeners, result, arriving))
     return dataclasses.replace(result, notes=(*result.notes, *notes)) if notes else result
 
 
 def tell_failure(
-    contract: Contract, lake: Lake, listeners: Listeners, error: TapehouseError, started: dt.datetime
+    contract: Contract,
+    lake: Lake,
+    listeners: Listeners,
+    error: TapehouseError,
+    started: dt.datetime,
+    arriving: Arriving | None = None,
 ) -> list[str]:
     """Tell a run that ended with an error; returns what could not be told."""
     failure = LineageFailure(error.message, type(error).__name__)
     base = _lineage_base(contract, lake, new_run_id(started), started)
     ended = dt.datetime.now(dt.UTC)
     run = dataclasses.replace(base, ended=ended, failure=failure)
-    warnings = [_send_lineage(listeners, run), _send_alert(listeners, _failure_alert(contract, run, error))]
+    warnings = [
+        _send_lineage(listeners, run),
+        _send_alert(listeners, failure_alert(contract, run, error)),
+        _send_to_aws(listeners, contract, failed_items(contract, arriving, ended), failure_metrics(), ended),
+    ]
     if listeners.metrics is not None:
         seconds = (ended - started).total_seconds()
-        metrics = _metrics(contract.name, seconds, ended, succeeded=False, proof_closed=False)
+        metrics = metrics_file(contract.name, seconds, ended, succeeded=False, proof_closed=False)
         warnings.append(_write_metrics(listeners.metrics, metrics))
     return _deliver_all(chain.from_iterable(warnings))
 
 
-def _tell(contract: Contract, lake: Lake, listeners: Listeners, result: RunResult) -> Iterator[str]:
+def _tell(
+    contract: Contract, lake: Lake, listeners: Listeners, result: RunResult, arriving: Arriving | None
+) -> Iterator[str]:
     ended = dt.datetime.now(dt.UTC)
     if listeners.transports and result.status in (Status.PUBLISHED, Status.STOPPED):
         yield from _send_lineage(listeners, _lineage_of(contract, lake, result))
-    alert = _alert_of(result)
+    alert = alert_of(result)
     if alert is not None:
         yield from _send_alert(listeners, alert)
     if listeners.metrics is not None:
-        yield from _write_metrics(listeners.metrics, _metrics_of(result, ended))
+        yield from _write_metrics(listeners.metrics, metrics_of(result, ended))
+    items, values = batch_items(contract, result, ended), run_metrics(result, arriving, ended)
+    yield from _send_to_aws(listeners, contract, items, values, ended)
+
+
+def _send_to_aws(
+    listeners: Listeners,
+    contract: Contract,
+    items: Sequence[BatchItem],
+    values: Mapping[str, float],
+    at: dt.datetime,
+) -> Iterator[str]:
+    for table in listeners.tables:
+        yield table.tell(items).warning
+    if listeners.cloudwatch is not None and values:
+        yield listeners.cloudwatch.tell(namespace(contract), values, at).warning
 
 
 def _deliver_all(warnings: Iterable[str]) -> list[str]:
@@ -184,7 +239,7 @@ def _lineage_base(contract: Contract, lake: Lake, run_id: str, started: dt.datet
         contract_name=contract.name,
         contract_version=contract.version,
         contract_digest=contract.digest,
-        lake=str(lake.root),
+        lake=lake.address,
         started=started,
         owner=contract.owner,
         description=contract.description,
@@ -231,60 +286,9 @@ def _only_column(rule: RowRule | None) -> str:
     return rule.columns[0] if rule is not None and len(rule.columns) == 1 else ""
 
 
-# ---- alerts ------------------------------------------------------------------------------------------------------
-
-
-def _alert_of(result: RunResult) -> Alert | None:
-    """CRITICAL when the run stopped; WARNING when it published although a batch rule of severity warn broke."""
-    facts = {"contract": result.contract, "version": result.contract_version, "lake": str(result.lake)}
-    if result.status == Status.STOPPED:
-        because = list(result.stopped_because)
-        counts = {"rows_in": result.rows_in, **result.proof.counts, "rules": dict(result.rules)}
-        title = f"{result.kind} of {result.contract} stopped, nothing was published"
-        return Alert(AlertLevel.CRITICAL, title, result.run_id, {**facts, "because": because, **counts})
-    if result.status == Status.PUBLISHED and result.notes:
-        title = f"{result.kind} of {result.contract} published with warnings"
-        return Alert(AlertLevel.WARNING, title, result.run_id, {**facts, "warnings": list(result.notes)})
-    return None
-
-
-def _failure_alert(contract: Contract, run: LineageRun, error: TapehouseError) -> Alert:
-    facts = {"contract": contract.name, "version": contract.version, "lake": run.lake}
-    facts |= {"error": type(error).__name__, "message": error.message, "fix": error.fix}
-    pending = isinstance(error, PublicationPendingError)
-    what = "is only partly committed: the next writer finishes it" if pending else "failed, nothing was published"
-    return Alert(AlertLevel.CRITICAL, f"run of {contract.name} {what}", run.run_id, facts)
-
-
 def _send_alert(listeners: Listeners, alert: Alert) -> Iterator[str]:
     for delivery in listeners.alerter.send(alert):
         yield delivery.warning
-
-
-# ---- metrics -----------------------------------------------------------------------------------------------------
-
-
-def _metrics_of(result: RunResult, ended: dt.datetime) -> RunMetrics:
-    return _metrics(
-        result.contract,
-        result.seconds,
-        ended,
-        succeeded=result.status != Status.STOPPED,
-        proof_closed=result.proof.closed,
-        bytes_in=sum(batch.size for batch in result.batches),
-        dispositions={"rows_in": result.rows_in, **result.proof.counts},
-        rules={**result.rules, **result.warnings},
-    )
-
-
-def _metrics(contract: str, seconds: float, ended: dt.datetime, **facts: Any) -> RunMetrics:
-    return RunMetrics(
-        contract=contract,
-        environment=os.environ.get(ENVIRONMENT, "dev"),
-        seconds=seconds,
-        ended_seconds=ended.timestamp(),
-        **{"bytes_in": 0, **facts},
-    )
 
 
 def _write_metrics(path: Path, metrics: RunMetrics) -> Iterator[str]:

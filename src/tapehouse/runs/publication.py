@@ -95,13 +95,16 @@ def record_stopped(lake: Lake, contract: Contract, result: RunResult, collected:
     """
     folder = lake.stopped / result.run_id
     folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / "run.json"]
     for number, rows in enumerate(_quarantine_frames(contract, result.run_id, collected, clock)):
-        write(rows, folder / f"quarantine-{number:05d}.parquet", quarantine_spec(contract).schema)
-    (folder / "run.json").write_text(json.dumps(result.as_dict(), indent=1), encoding="utf-8")
+        files.append(folder / f"quarantine-{number:05d}.parquet")
+        write(rows, files[-1], quarantine_spec(contract).schema)
+    files[0].write_text(json.dumps(result.as_dict(), indent=1), encoding="utf-8")
+    lake.place.keep(files)
     result = dataclasses.replace(
         result,
         seconds=clock.seconds(),
-        notes=(*result.notes, f"rejected records: {folder / 'quarantine-*.parquet'}"),
+        notes=(*result.notes, f"rejected records: {lake.place.location(folder)}/quarantine-*.parquet"),
     )
     row = records.run_row(contract, result, clock.started, dt.datetime.now(dt.UTC))
     staged = stage_rows(lake, RUNS, row, result.run_id)

@@ -13,6 +13,7 @@ from tapehouse.contracts.model import Contract
 from tapehouse.errors import ContractError
 from tapehouse.kernel.timestamps import NS_PER_DAY
 from tapehouse.lake.home import Lake
+from tapehouse.lake.place import Place
 from tapehouse.lake.read import read_curated
 from tapehouse.lake.spec import TableSpec
 from tapehouse.runs.contracts import contract_of
@@ -34,11 +35,11 @@ class Before:
         """Data files of one table."""
         return self.files.get(spec.name, ())
 
-    def rows(self, contract: Contract) -> pl.DataFrame | None:
+    def rows(self, contract: Contract, place: Place) -> pl.DataFrame | None:
         """Curated rows in canonical form, with metadata, without rows of replaced batches; None when there are none."""
         spec = curated_spec(contract)
         files = self.of(spec)
-        return without_replaced(read_files(files, spec.schema), self.replaced) if files else None
+        return without_replaced(read_files(place.fetch(files), spec.schema), self.replaced) if files else None
 
 
 def without_replaced(rows: pl.DataFrame, replaced: frozenset[str]) -> pl.DataFrame:
@@ -82,7 +83,10 @@ class PublishedRows:
             label
             for label, paths in self._files("curated").items()
             if any(
-                pl.read_parquet(path, columns=["_batch"]).to_series().is_in(list(self._replaced)).any()
+                pl.read_parquet(self._lake.place.fetch([path])[0], columns=["_batch"])
+                .to_series()
+                .is_in(list(self._replaced))
+                .any()
                 for path in paths
             )
         )

@@ -34,7 +34,7 @@ def canonical(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(rows.get_column(name).to_physical().cast(pl.Int64).alias(name) for name in decimals)
 
 
-def curated_of(root: Path, contract: str, digests: Sequence[str]) -> pa.Table:
+def curated_of(root: Path | str, contract: str, digests: Sequence[str]) -> pa.Table:
     """Curated rows of some batches of a contract, in the order of the table."""
     from tapehouse.runs.tables import namespace_of
 

@@ -124,13 +124,13 @@ def _check_known(lake: Lake, contract: Contract, rules: Sequence[str], batches: 
 
 
 def _source(lake: Lake, account: BatchAccount) -> BatchSource:
-    path = lake.raw.path(account.digest)
-    if not path.is_file():
+    size = lake.raw.size(account.digest)
+    if size is None:
         raise LakeError(
             f"the landed bytes of batch {account.digest[:12]} ({account.origin}) are gone",
             fix="choose other batches with --batch, or deliver the file again",
         )
-    return BatchSource(path, account.digest, account.origin, path.stat().st_size)
+    return BatchSource(lake.raw.path(account.digest), account.digest, account.origin, size)
 
 
 def _chosen(

@@ -29,7 +29,9 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """One batch of a run. Event times are ns UTC, None where no row was curated."""
+    """One batch of a run. Event times are ns UTC, None where no row was curated; `rules` counts rows that broke each
+    rule.
+    """
 
     digest: str
     origin: str
@@ -37,12 +39,14 @@ class BatchResult:
     proof: Proof
     first_event: int | None = None
     last_event: int | None = None
+    rules: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RunResult:
-    """Outcome of a run. `rules` counts rows per rejecting rule, `warnings` per warning rule; `complete_through` gives
-    for each channel the event time (ns UTC) up to which the interval ledger has no hole.
+    """Outcome of a run. `rules` counts rows per rejecting rule, `warnings` per warning rule; `known` has origin and
+    bytes of the batches that were skipped, by digest; `complete_through` gives for each channel the event time (ns UTC)
+    up to which the interval ledger has no hole.
     """
 
     run_id: str
@@ -50,13 +54,14 @@ class RunResult:
     status: Status
     contract: str
     contract_version: str
-    lake: Path
+    lake: Path | str
     proof: Proof
     seconds: float
     rules: Mapping[str, int] = field(default_factory=dict)
     warnings: Mapping[str, int] = field(default_factory=dict)
     batches: tuple[BatchResult, ...] = ()
     skipped: tuple[str, ...] = ()
+    known: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     stopped_because: tuple[str, ...] = ()
     complete_through: Mapping[str, int] = field(default_factory=dict)
     snapshots: Mapping[str, int] = field(default_factory=dict)

@@ -96,8 +96,7 @@ def _remove_raw(lake: Lake, contract: Contract, digests: Iterable[str]) -> None:
     Also those booked earlier: a process may have died between booking and removing.
     """
     held = {one.digest for one in accounts(lake) if one.contract != contract.name and "raw" not in one.expired}
-    for digest in set(digests) - held:
-        lake.raw.path(digest).unlink(missing_ok=True)
+    lake.raw.remove(set(digests) - held)
 
 
 def _old_partitions(lake: Lake, contract: Contract, now: dt.datetime) -> dict[str, list[File]]:
@@ -139,7 +138,11 @@ def _tallies(lake: Lake, contract: Contract, gone: Mapping[str, Iterable[File]])
     out: dict[str, dict[str, Tally]] = {}
     for label, files in gone.items():
         held = out.setdefault(label, {})
-        for made, rows in (part for file in files for part in judged_rows(file.path, runs, known, contract.digest)):
+        for made, rows in (
+            part
+            for file in files
+            for part in judged_rows(lake.place.fetch([file.path])[0], runs, known, contract.digest)
+        ):
             digests = rows.get_column("_batch").cast(pl.String)
             names = digests.unique(maintain_order=True).to_list()
             numbers = {name: index for index, name in enumerate(names)}

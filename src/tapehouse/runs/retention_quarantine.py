@@ -42,7 +42,7 @@ def old_quarantine(lake: Lake, contract: Contract, now: dt.datetime) -> ClosedQu
     marks = quarantined(lake, contract.name, every=True).select("_batch", "_row", "_run_id", "mark").collect()
     files, counted = list[str](), dict[str, int]()
     for file in old:
-        rows = pl.read_parquet(file.path, columns=["_batch", "_row", "_run_id"])
+        rows = pl.read_parquet(lake.place.fetch([file.path])[0], columns=["_batch", "_row", "_run_id"])
         held = rows.join(marks, on=["_batch", "_row", "_run_id"], how="inner")
         if held.get_column("mark").null_count():
             continue
@@ -58,18 +58,22 @@ def remove_stopped(lake: Lake, contract: Contract, now: dt.datetime) -> int:
     many runs.
     """
     days = contract.retention.quarantine_days
-    if days is None or not lake.stopped.is_dir():
+    if days is None:
         return 0
     limit = f"{now - dt.timedelta(days=days):%Y%m%dT%H%M%S%fZ}"
-    found = [folder for folder in lake.stopped.iterdir() if folder.name < limit]  # run ids begin with their time
-    old = [folder for folder in found if _contract_of(folder) == contract.name]
+    files: dict[Path, list[Path]] = {}
+    for kept in lake.place.files(lake.stopped):
+        files.setdefault(lake.stopped / kept.path.relative_to(lake.stopped).parts[0], []).append(kept.path)
+    found = [folder for folder in files if folder.name < limit]  # run ids begin with their time
+    old = [folder for folder in found if _contract_of(lake, folder) == contract.name]
     for folder in old:
+        lake.place.remove(files[folder])
         shutil.rmtree(folder, ignore_errors=True)
     return len(old)
 
 
-def _contract_of(folder: Path) -> str:
+def _contract_of(lake: Lake, folder: Path) -> str:
     try:
-        return str(json.loads((folder / "run.json").read_bytes())["contract"])
+        return str(json.loads(lake.place.fetch([folder / "run.json"])[0].read_bytes())["contract"])
     except (OSError, ValueError, KeyError):
         return ""

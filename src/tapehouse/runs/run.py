@@ -8,12 +8,12 @@ from pathlib import Path
 from tapehouse.contracts.model import Contract
 from tapehouse.feeds.base import BatchSource
 from tapehouse.lake.home import Lake
-from tapehouse.lake.landing import Landing
+from tapehouse.lake.landing import Arriving
 from tapehouse.runs.batches import known_digests
 from tapehouse.runs.context import Progress, Silence
 from tapehouse.runs.engine import Embedded, Engine
 from tapehouse.runs.execute import Intake, execute
-from tapehouse.runs.inputs import expand
+from tapehouse.runs.inputs import located
 from tapehouse.runs.result import RunResult
 
 
@@ -24,7 +24,7 @@ def run(
     lake: Lake,
     references: Mapping[str, Path] | None = None,
     progress: Progress | None = None,
-    landing: Landing | None = None,
+    landing: Arriving | None = None,
     engine: Engine | None = None,
 ) -> RunResult:
     """Take `inputs` into the lake under `contract`; see `RunResult` for what comes back.
@@ -36,20 +36,23 @@ def run(
     """
     watch = progress if progress is not None else Silence()
     lake.prepare()
-    paths = expand(inputs)
-    watch.total(sum(path.stat().st_size for path in paths))
     skipped: list[str] = []
-    arriving = landing if landing is not None else Landing(lake.raw, paths)
+    held: dict[str, tuple[str, int]] = {}
+    worker = engine or Embedded()
+    arriving = landing if landing is not None else lake.landing(located(inputs), here=worker.here)
+    watch.total(arriving.bytes)
     try:
-        sources = _unpublished(lake, contract, arriving, skipped)
-        intake = Intake("run", sources, skipped=skipped, before_publication=arriving.settle)
-        return execute(contract, lake, intake, references or {}, watch, engine or Embedded())
+        sources = _unpublished(lake, contract, arriving, skipped, held)
+        intake = Intake("run", sources, skipped=skipped, known=held, before_publication=arriving.settle)
+        return execute(contract, lake, intake, references or {}, watch, worker)
     finally:
         arriving.abandon()
 
 
-def _unpublished(lake: Lake, contract: Contract, arriving: Landing, skipped: list[str]) -> Iterator[BatchSource]:
-    """Landed batches that the lake does not hold under this contract yet; the others go to `skipped`.
+def _unpublished(
+    lake: Lake, contract: Contract, arriving: Arriving, skipped: list[str], held: dict[str, tuple[str, int]]
+) -> Iterator[BatchSource]:
+    """Landed batches that the lake does not hold under this contract yet; the others go to `skipped` and `held`.
 
     The catalogue is asked only when some content was landed before, for asking costs more than reading a small file.
     """
@@ -59,5 +62,6 @@ def _unpublished(lake: Lake, contract: Contract, arriving: Landing, skipped: lis
             known = known_digests(lake, contract) if known is None else known
             if landed.digest in known:
                 skipped.append(landed.origin)
+                held[landed.digest] = (landed.origin, landed.size)
                 continue
         yield BatchSource(landed.path, landed.digest, landed.origin, landed.size)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+
+from tapehouse.lake.place import Place
 
 Hashes = npt.NDArray[np.uint64]
 MEMORY_BYTES = 1 << 30
@@ -105,3 +108,12 @@ class Stage:
     def __iter__(self) -> Iterator[Piece]:
         for partition in self.partitions:
             yield from self._pieces[partition]
+
+
+def at_hand(place: Place, pieces: Sequence[Piece]) -> list[Piece]:
+    """The pieces, with those that lie in files readable here."""
+    where = [piece.held for piece in pieces if isinstance(piece.held, Path)]
+    here = dict(zip(where, place.fetch(where), strict=True))
+    return [
+        dataclasses.replace(piece, held=here[piece.held]) if isinstance(piece.held, Path) else piece for piece in pieces
+    ]

@@ -154,10 +154,10 @@ class _Verification:
         if file.path in self._unreadable:
             return None
         try:
-            return read(file.path)
+            return read(self._lake.place.fetch([file.path])[0])
         except (OSError, pl.exceptions.PolarsError) as error:
             self._unreadable.add(file.path)
-            what = "cannot be read" if file.path.is_file() else "is missing"
+            what = "cannot be read" if self._lake.place.holds(file.path) else "is missing"
             self._found(file.path.parent.parent.parent.name, f"data file {file.path.name} {what}: {error}")
             return None
 
@@ -229,7 +229,7 @@ class _Verification:
         contract = self._contract(account.contract_digest)
         if contract is None or not self._lake.raw.has(account.digest):
             return
-        path = self._lake.raw.path(account.digest)
+        path = self._lake.raw.fetch(account.digest)
         source = BatchSource(path, account.digest, account.origin, path.stat().st_size)
         records, taken, proof = 0, Tally(), account.proof
         texts, raws = list[int](), list[int]()

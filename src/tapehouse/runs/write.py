@@ -14,12 +14,13 @@ import numpy.typing as npt
 import polars as pl
 
 from tapehouse.contracts.model import Contract, Derivation, Role
+from tapehouse.errors import LakeError
 from tapehouse.kernel.derive import derive, derived_columns
 from tapehouse.kernel.fingerprint import Tally, merged, tally_by_batch
 from tapehouse.kernel.order import Positions, partition_label, stored_order
 from tapehouse.kernel.pieces import Pieces
-from tapehouse.lake import disk
 from tapehouse.lake.files import write
+from tapehouse.lake.place import Footer, Place
 from tapehouse.lake.spec import Staged, TableSpec, new_data_file
 from tapehouse.runs.keys import Duplicates, lost_of
 from tapehouse.runs.published import Before, PublishedRows
@@ -40,6 +41,7 @@ class WriteJob:
     ordinal of the batch. `attempt` tells this process's files from those of another that writes the same.
     """
 
+    place: Place
     warehouse: Path
     contract: Contract
     run_id: str
@@ -72,8 +74,8 @@ class NewRows:
 
 @dataclass(frozen=True, slots=True)
 class PartitionWritten:
-    """What one partition became: staged files, rows kept and dropped by batch ordinal, and per channel (first, last,
-    rows).
+    """What one partition became: staged files, rows kept and dropped by batch ordinal, per channel (first, last, rows),
+    and what `Place.learn` takes of the files.
     """
 
     label: str
@@ -81,6 +83,7 @@ class PartitionWritten:
     tallies: Mapping[int, Tally]
     dropped: Mapping[int, Tally]
     channels: Mapping[str, tuple[int, int, int]]
+    footers: Mapping[Path, Footer] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -130,7 +133,7 @@ def write_partitions(
         try:
             for label in by_size:
                 for staged in work[label].result().staged:
-                    syncer.submit(_sync_early, staged)
+                    syncer.submit(_keep_early, job.place, staged)
             done = other.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)  # what has not begun would be for nothing
@@ -148,11 +151,10 @@ def labels_of(contract: Contract, stage: Stage, published: PublishedRows) -> dic
     return {label: staged.get(label) for label in sorted({*staged, *published.rewritten, *published.underived})}
 
 
-def _sync_early(staged: Staged) -> None:
-    """Publishing syncs every file and tells what fails; what is on disk by then costs it nothing."""
-    for path in staged.add:
-        with suppress(OSError):
-            disk.sync_file(path)
+def _keep_early(place: Place, staged: Staged) -> None:
+    """Publishing keeps every file and tells what fails; what is durable by then costs it nothing."""
+    with suppress(OSError, LakeError):
+        place.keep(staged.add)
 
 
 def write_partition(job: WriteJob, label: str, new: NewRows, before: Before) -> PartitionWritten:
@@ -163,7 +165,7 @@ def write_partition(job: WriteJob, label: str, new: NewRows, before: Before) -> 
     channels = _channels(contract, kept)
     rows = _with_metadata(job, kept)
     del kept
-    held = before.rows(contract) if before.rewrite or contract.derived else None
+    held = before.rows(contract, job.place) if before.rewrite or contract.derived else None
     files = [_curated(job, label, rows, before, held if before.rewrite else None)]
     if contract.derived:
         every = rows if held is None else _both(contract, held, rows)
@@ -238,9 +240,9 @@ def _derived_table(job: WriteJob, derivation: Derivation, label: str, rows: pl.D
 
 
 def _write(job: WriteJob, spec: TableSpec, label: str, number: int, rows: pl.DataFrame) -> Path:
-    path = new_data_file(job.warehouse, spec, label, job.run_id, number, job.attempt)
+    path = new_data_file(job.place.at(job.warehouse), spec, label, job.run_id, number, job.attempt)
     write(rows, path, spec.schema)
-    return path
+    return job.place.name(path)
 
 
 def _channels(contract: Contract, rows: pl.DataFrame) -> dict[str, tuple[int, int, int]]:

@@ -19,6 +19,7 @@ from tapehouse.lake import disk
 from tapehouse.lake.catalogue_file import insert_table
 from tapehouse.lake.iceberg import forms, manifests
 from tapehouse.lake.iceberg.statistics import FileFacts, describe
+from tapehouse.lake.place import Place
 from tapehouse.lake.spec import Staged, TableSpec
 
 # Old metadata files go as new ones come; names map columns, since files carry no ids. Small manifests are merged, but
@@ -50,29 +51,29 @@ def new_properties(schema: forms.Form) -> dict[str, str]:
     return {**_PROPERTIES, _NAME_MAPPING: json.dumps(forms.name_mapping(schema), ensure_ascii=False)}
 
 
-def facts_of(part: Staged) -> list[FileFacts]:
+def facts_of(part: Staged, place: Place) -> list[FileFacts]:
     """What a new table will record of the staged files; LakeError where one does not fit."""
     columns, parts = forms.columns(part.spec.schema), forms.parts(part.spec)
     forms.schema_form(part.spec.schema)  # refuses types that have no place in a table
-    return [describe(path, columns, parts) for path in part.add]
+    return [describe(path, columns, parts, place) for path in part.add]
 
 
 def write(
-    part: Staged, facts: Sequence[FileFacts], warehouse: Path, summary: Mapping[str, str], operation: str
+    part: Staged, facts: Sequence[FileFacts], warehouse: Path, place: Place, summary: Mapping[str, str], operation: str
 ) -> Newborn:
     """Write the metadata of a new table that holds the staged files, in one snapshot where there are any."""
     spec = part.spec
-    location = warehouse / spec.namespace / spec.name
-    folder = location / "metadata"
+    base = warehouse / spec.namespace / spec.name
+    folder = base / "metadata"
     folder.mkdir(parents=True, exist_ok=True)
     metadata = folder / f"00000-{uuid.uuid4()}.metadata.json"
-    form = _empty(spec, location)
+    form = initial_metadata(spec, place.location(base), time.time_ns() // 1_000_000, uuid.uuid4())
     files = list[Path]()
     if facts:
         snapshot = 1 + secrets.randbelow((1 << 63) - 1)
-        files += _manifests(spec, facts, folder, snapshot)
+        files += _manifests(spec, facts, folder, place, snapshot)
         counted = _summary(facts, summary, operation or "append")
-        _add_snapshot(form, snapshot, files[-1], counted)
+        _add_snapshot(form, snapshot, place.location(files[-1]), counted)
     metadata.write_text(json.dumps(form, ensure_ascii=False), encoding="utf-8")
     return Newborn(spec, form["current-snapshot-id"], metadata, (*files, metadata))
 
@@ -83,26 +84,34 @@ def reveal(catalogue: Path, born: Newborn) -> bool:
         return insert_table(catalogue, born.spec.namespace, born.spec.name, born.metadata)
 
 
-def _manifests(spec: TableSpec, facts: Sequence[FileFacts], folder: Path, snapshot: int) -> tuple[Path, Path]:
+def _manifests(
+    spec: TableSpec, facts: Sequence[FileFacts], folder: Path, place: Place, snapshot: int
+) -> tuple[Path, Path]:
     commit = uuid.uuid4()
     manifest = folder / f"{commit}-m0.avro"
     listed = folder / f"snap-{snapshot}-0-{commit}.avro"
     form, fields, parts = forms.schema_form(spec.schema), forms.partition_fields(spec), forms.parts(spec)
     content = manifests.manifest(facts, form, fields, parts, snapshot)
     manifest.write_bytes(content)
-    listed.write_bytes(manifests.manifest_list(str(manifest), len(content), facts, parts, snapshot))
+    listed.write_bytes(manifests.manifest_list(place.location(manifest), len(content), facts, parts, snapshot))
     return manifest, listed
 
 
-def _empty(spec: TableSpec, location: Path) -> dict[str, Any]:
-    """The metadata of a table without a snapshot."""
+def initial_metadata(
+    spec: TableSpec, location: str, updated_ms: int, table_uuid: uuid.UUID | None = None
+) -> dict[str, Any]:
+    """The metadata of a table at `location` without a snapshot, as JSON has it; `updated_ms` is since 1970.
+
+    Depends on nothing but its arguments: without a uuid the table gets one that is made of its location, so that a
+    deployment can declare the tables of a lake again and again. A first run takes such a table for one that exists.
+    """
     schema, fields, order = forms.schema_form(spec.schema), forms.partition_fields(spec), forms.sort_order(spec)
     return {
         "format-version": 2,
-        "table-uuid": str(uuid.uuid4()),
-        "location": str(location),
+        "table-uuid": str(table_uuid if table_uuid is not None else uuid.uuid5(uuid.NAMESPACE_URL, location)),
+        "location": location,
         "last-sequence-number": 0,
-        "last-updated-ms": time.time_ns() // 1_000_000,
+        "last-updated-ms": updated_ms,
         "last-column-id": forms.highest_number(schema),
         "schemas": [schema],
         "current-schema-id": 0,
@@ -122,13 +131,13 @@ def _empty(spec: TableSpec, location: Path) -> dict[str, Any]:
     }
 
 
-def _add_snapshot(form: dict[str, Any], number: int, listed: Path, summary: Mapping[str, str]) -> None:
+def _add_snapshot(form: dict[str, Any], number: int, listed: str, summary: Mapping[str, str]) -> None:
     at = form["last-updated-ms"]
     snapshot = {
         "snapshot-id": number,
         "sequence-number": 1,
         "timestamp-ms": at,
-        "manifest-list": str(listed),
+        "manifest-list": listed,
         "summary": dict(summary),
         "schema-id": 0,
     }

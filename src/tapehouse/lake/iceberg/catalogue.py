@@ -8,6 +8,7 @@ entered by `catalogue_file`.
 from __future__ import annotations
 
 import sqlite3
+from abc import abstractmethod
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -40,8 +41,39 @@ def open_catalog(root: Path, *, read_only: bool) -> SqliteCatalog:
     return catalog
 
 
-class SqliteCatalog(MetastoreCatalog):
-    """Tables of one lake. What a lake never does (drop, rename, views) is refused."""
+class LakeCatalog(MetastoreCatalog):
+    """Tables of one lake, wherever it keeps their pointers. What a lake never does (drop, rename, views) is refused."""
+
+    def commit_table(
+        self, table: Table, requirements: tuple[Any, ...], updates: tuple[Any, ...]
+    ) -> CommitTableResponse:
+        """Swap the table's pointer to new metadata; CommitFailedException when another commit came first."""
+        current = self.load_table(table.name())
+        staged = self._update_and_stage_table(current, table.name(), requirements, updates)
+        if staged.metadata == current.metadata:
+            return _answer(current.metadata, current.metadata_location)
+        self.swap(current, staged)
+        return _answer(staged.metadata, staged.metadata_location)
+
+    @abstractmethod
+    def swap(self, current: Table, staged: StagedTable) -> None:
+        """Write the metadata and point to it; CommitFailedException when `current` no longer is what it says."""
+
+    def _parts(self, identifier: str | Identifier) -> tuple[str, str]:
+        return Catalog.namespace_to_string(Catalog.namespace_from(identifier)), Catalog.table_name_from(identifier)
+
+    def _refused(self, *_: Any, **__: Any) -> NoReturn:
+        raise LakeError(
+            "a lake's catalogue only loads tables and commits to them",
+            fix="for anything else open it with pyiceberg's own catalogue while no run is at work",
+        )
+
+    create_table = register_table = drop_table = rename_table = create_namespace = drop_namespace = _refused
+    update_namespace_properties = list_views = view_exists = load_view = drop_view = register_view = _refused
+
+
+class SqliteCatalog(LakeCatalog):
+    """Tables of a lake on disk."""
 
     def __init__(self, path: Path, warehouse: Path, *, read_only: bool) -> None:
         super().__init__(NAME, **{"warehouse": str(warehouse), "py-io-impl": _FILE_IO})
@@ -66,17 +98,6 @@ class SqliteCatalog(MetastoreCatalog):
         metadata = FromInputFile.table_metadata(self._load_file_io(location=row[0]).new_input(row[0]))
         io = self._load_file_io(metadata.properties, row[0])
         return Table((*namespace.split("."), name), metadata, row[0], io, self)
-
-    def commit_table(
-        self, table: Table, requirements: tuple[Any, ...], updates: tuple[Any, ...]
-    ) -> CommitTableResponse:
-        """Swap the table's pointer to new metadata; CommitFailedException when another commit came first."""
-        current = self.load_table(table.name())
-        staged = self._update_and_stage_table(current, table.name(), requirements, updates)
-        if staged.metadata == current.metadata:
-            return _answer(current.metadata, current.metadata_location)
-        self.swap(current, staged)
-        return _answer(staged.metadata, staged.metadata_location)
 
     def swap(self, current: Table, staged: StagedTable) -> None:
         """Write the metadata and point to it; CommitFailedException when `current` no longer is what it says."""
@@ -134,18 +155,6 @@ class SqliteCatalog(MetastoreCatalog):
         query = "SELECT table_name FROM iceberg_tables WHERE catalog_name = ? AND table_namespace = ? ORDER BY 1"
         with self._transaction() as connection:
             return [(name, table) for (table,) in connection.execute(query, (NAME, name))]
-
-    def _parts(self, identifier: str | Identifier) -> tuple[str, str]:
-        return Catalog.namespace_to_string(Catalog.namespace_from(identifier)), Catalog.table_name_from(identifier)
-
-    def _refused(self, *_: Any, **__: Any) -> NoReturn:
-        raise LakeError(
-            "a lake's catalogue only loads tables and commits to them",
-            fix="for anything else open catalog.db with pyiceberg's SqlCatalog while no run is at work",
-        )
-
-    create_table = register_table = drop_table = rename_table = create_namespace = drop_namespace = _refused
-    update_namespace_properties = list_views = view_exists = load_view = drop_view = register_view = _refused
 
 
 def _answer(metadata: TableMetadata, location: str) -> CommitTableResponse:

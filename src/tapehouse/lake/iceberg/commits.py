@@ -28,8 +28,9 @@ from pyiceberg.typedef import Record
 
 from tapehouse.errors import LakeError
 from tapehouse.lake.iceberg import schemas
-from tapehouse.lake.iceberg.catalogue import SqliteCatalog
+from tapehouse.lake.iceberg.catalogue import LakeCatalog
 from tapehouse.lake.iceberg.statistics import FileFacts, describe
+from tapehouse.lake.place import Place
 from tapehouse.lake.spec import RUN_ID, TableSpec
 
 
@@ -41,7 +42,7 @@ def run_snapshot(table: Table, run_id: str) -> int | None:
     return None
 
 
-def load(catalog: SqliteCatalog, spec: TableSpec) -> Table | None:
+def load(catalog: LakeCatalog, spec: TableSpec) -> Table | None:
     """The spec's table, or None when it does not exist; LakeError if it is partitioned in another way."""
     try:
         table = catalog.load_table((spec.namespace, spec.name))
@@ -76,6 +77,7 @@ def commit(
     remove: Sequence[DataFile],
     summary: Mapping[str, str],
     operation: str,
+    place: Place,
 ) -> int | None:
     """Commit the transaction with one snapshot; returns its id, None when no file is added or removed."""
     if not add and not remove:
@@ -86,7 +88,7 @@ def commit(
     columns, parts = schemas.columns(schema), schemas.parts(schema, spec)
     snapshot = _RunSnapshot(transaction, transaction._table.io, dict(summary), list(remove), operation)
     for path in add:
-        snapshot.append_data_file(_data_file(describe(path, columns, parts), spec))
+        snapshot.append_data_file(_data_file(describe(path, columns, parts, place), spec))
     snapshot.commit()
     transaction.commit_transaction()
     return snapshot.snapshot_id
@@ -223,7 +225,7 @@ def _grow(transaction: Transaction, spec: TableSpec) -> None:
 def _data_file(file: FileFacts, spec: PartitionSpec) -> DataFile:
     result = DataFile.from_args(
         content=DataFileContent.DATA,
-        file_path=str(file.path),
+        file_path=file.location,
         file_format=FileFormat.PARQUET,
         partition=Record(*file.partition),
         record_count=file.rows,

@@ -6,19 +6,16 @@ import io
 import os
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import unquote, urlparse
 
 from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile, OutputStream
 
 from tapehouse.lake import disk
+from tapehouse.lake.place import local_path
+
+__all__ = ["DurableFile", "DurableFileIO", "local_path"]
 
 
-def local_path(location: str) -> Path:
-    """The path of a plain or `file:` location."""
-    return Path(unquote(urlparse(location).path)) if location.startswith("file:") else Path(location)
-
-
-class _Durable(io.BufferedWriter):
+class DurableFile(io.BufferedWriter):
     """A new file that is on disk, name and bytes, once closed."""
 
     def __init__(self, path: Path, *, overwrite: bool) -> None:
@@ -63,7 +60,7 @@ class _Output(OutputFile):
         return _Input(self.location)
 
     def create(self, overwrite: bool = False) -> OutputStream:
-        return _Durable(local_path(self.location), overwrite=overwrite)
+        return DurableFile(local_path(self.location), overwrite=overwrite)
 
 
 class DurableFileIO(FileIO):

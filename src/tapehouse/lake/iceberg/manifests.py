@@ -39,7 +39,7 @@ def manifest_list(path: str, size: int, files: Sequence[FileFacts], parts: Seque
 def _file(file: FileFacts) -> tuple[Any, ...]:
     counts, bounds = (file.column_sizes, file.value_counts, file.null_counts), (file.lower_bounds, file.upper_bounds)
     maps: tuple[Mapping[int, Any], ...] = (*counts, {}, *bounds)
-    facts = (str(file.path), "PARQUET", file.partition, file.rows, file.size)
+    facts = (file.location, "PARQUET", file.partition, file.rows, file.size)
     return (0, *facts, *(one.items() for one in maps), None, file.split_offsets, None, None)
 
 

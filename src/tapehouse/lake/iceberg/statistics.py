@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from tapehouse.errors import LakeError
 from tapehouse.lake.iceberg.forms import Column, Part, plain
 from tapehouse.lake.iceberg.values import WHOLE, partition_value, to_bytes
+from tapehouse.lake.place import Place
 
 _BOUND_CHARACTERS = 16  # Iceberg's default for text bounds
 _EXACT_TEXT_BYTES = 60  # writers may cut longer statistics
@@ -29,11 +30,11 @@ _SURROGATES = range(0xD800, 0xE000)
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What a table records of a data file. `size` is in bytes, `partition` has a value for each partition field, maps
-    are by column number, bounds in Iceberg's single-value form.
+    """What a table records of a data file. `location` is as Iceberg's metadata names it, `size` is in bytes,
+    `partition` has a value for each partition field, maps are by column number, bounds in Iceberg's single-value form.
     """
 
-    path: Path
+    location: str
     rows: int
     size: int
     partition: tuple[Any, ...]
@@ -58,9 +59,9 @@ class _Total:
     high: Any = None
 
 
-def describe(path: Path, columns: Sequence[Column], parts: Sequence[Part]) -> FileFacts:
+def describe(path: Path, columns: Sequence[Column], parts: Sequence[Part], place: Place) -> FileFacts:
     """Describe the Parquet file at `path` for a table; LakeError if it does not fit the columns or one partition."""
-    footer = pq.read_metadata(path)
+    footer, size = place.metadata(path)
     check_columns(path, footer.schema.to_arrow_schema(), columns)
     totals = _totals(footer, columns)
     _check_required(path, totals, columns)
@@ -68,9 +69,9 @@ def describe(path: Path, columns: Sequence[Column], parts: Sequence[Part]) -> Fi
     bounded = {number: total for number, total in totals.items() if total.bounded and total.low is not None}
     upper = {number: _upper(kinds[number], total.high) for number, total in bounded.items()}
     return FileFacts(
-        path=path,
+        location=place.location(path),
         rows=footer.num_rows,
-        size=path.stat().st_size,
+        size=size,
         partition=tuple(_partition_value(path, footer.num_rows, totals, part) for part in parts),
         column_sizes={number: total.bytes for number, total in totals.items()},
         value_counts={number: total.values for number, total in totals.items()},

@@ -24,10 +24,12 @@ from pyiceberg.table.metadata import TableMetadata, new_table_metadata
 from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
 from pyiceberg.table.update import AddSnapshotUpdate, AssertCreate
 
+from tapehouse.errors import UsageError
 from tapehouse.lake import disk
 from tapehouse.lake.catalogue_file import insert_namespace
 from tapehouse.lake.home import Lake
 from tapehouse.lake.iceberg.birth import new_properties
+from tapehouse.lake.iceberg.catalogue import SqliteCatalog
 from tapehouse.lake.publish import recover
 from tapehouse.lake.serve import terms
 from tapehouse.lake.serve.failures import RefusedError, bad
@@ -40,6 +42,8 @@ class ServedCatalogue:
     """One lake's catalogue for other engines. Raises RefusedError and pyiceberg's own exceptions."""
 
     def __init__(self, lake: Lake) -> None:
+        if lake.home != lake.root:
+            raise UsageError(f"the tables of {lake.address} are in Glue already", fix="open them there")
         self.lake = lake
 
     def namespaces(self, parent: str = "") -> Form:
@@ -94,7 +98,7 @@ class ServedCatalogue:
                 raise TableAlreadyExistsError(f"Table already exists: {namespace}.{request.name}")
             return _loaded(metadata, None)
         with self._writing():
-            staged = self.lake.catalog.stage((namespace, request.name), metadata)
+            staged = self._catalog.stage((namespace, request.name), metadata)
             self._enter(staged)
         return _loaded(staged.metadata, staged.metadata_location)
 
@@ -133,7 +137,7 @@ class ServedCatalogue:
         return staged
 
     def _enter(self, staged: StagedTable) -> None:
-        if not self.lake.catalog.enter(staged, root=self.lake.root):
+        if not self._catalog.enter(staged, root=self.lake.root):
             raise TableAlreadyExistsError(f"Table already exists: {'.'.join(staged.name())}")
 
     @contextmanager
@@ -153,6 +157,12 @@ class ServedCatalogue:
 
     def _location(self, namespace: str, name: str) -> str:
         return str(self.lake.warehouse / namespace / name)
+
+    @property
+    def _catalog(self) -> SqliteCatalog:
+        catalog = self.lake.catalog
+        assert isinstance(catalog, SqliteCatalog)  # noqa: S101  (a lake on disk has no other)
+        return catalog
 
     @property
     def _begun(self) -> bool:

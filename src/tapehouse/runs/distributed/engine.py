@@ -26,6 +26,8 @@ from tapehouse.feeds.base import BatchSource
 from tapehouse.kernel.fingerprint import Tally, merged, tally_by_batch
 from tapehouse.kernel.verdict import Judge
 from tapehouse.lake.home import Lake
+from tapehouse.lake.place import OnDisk, Place
+from tapehouse.lake.spec import TableSpec
 from tapehouse.runs.collect import Collected, number
 from tapehouse.runs.context import Progress
 from tapehouse.runs.distributed.judge import (
@@ -42,7 +44,8 @@ from tapehouse.runs.engine import digests_of
 from tapehouse.runs.keys import Duplicates, lost_of
 from tapehouse.runs.published import Before, PublishedRows
 from tapehouse.runs.quarantine import QuarantineStage
-from tapehouse.runs.stage import Piece, Stage
+from tapehouse.runs.stage import Piece, Stage, at_hand
+from tapehouse.runs.tables import curated_spec, derived_spec
 from tapehouse.runs.write import PartitionWritten, WriteJob, Written, labels_of
 
 T = TypeVar("T")
@@ -62,11 +65,15 @@ def keys_are_local(contract: Contract) -> bool:
 class Distributed:
     """One run on `tasks`. `exchange` is chosen by the contract unless it is told."""
 
+    here = False
+
     def __init__(self, tasks: Tasks, exchange: Exchange = "auto") -> None:
         self._tasks = tasks
         self._asked = exchange
         self._scattered: Scattered[JudgedBatch] | None = None
         self._hashed: list[KeyHashes] = []
+        self._wrote: list[tuple[TableSpec, str]] = []
+        self._place: Place = OnDisk(Path())
 
     @property
     def name(self) -> str:
@@ -92,11 +99,13 @@ class Distributed:
         judge: Judge,
         sources: Iterable[BatchSource],
         folder: Path,
+        place: Place,
         progress: Progress,
         only: Selection | None,
     ) -> Collected:
         """A task per batch, the largest first."""
         progress.stage("read")
+        self._place = place
         out = Collected(Stage(folder / "rows"), QuarantineStage(folder / "quarantine"), remember=only is not None)
         batches = [
             BatchJob(ordinal, source, None if only is None else only.get(source.digest, np.empty(0, np.int64)))
@@ -105,7 +114,7 @@ class Distributed:
         batches.sort(key=lambda batch: -batch.source.size)
         shuffled = self._exchange(contract)[0] == "shuffled"
         ranges = 0 if shuffled or contract.key is None else _key_ranges(out.sources)
-        job = JudgeJob(contract, judge, folder, ranges)
+        job = JudgeJob(contract, judge, place, folder, ranges)
         watch = _Advance(progress, [batch.source.size for batch in batches])
         if shuffled:
             self._scattered = self._tasks.scatter(partial(judge_to_parcels, job), batches, watch)
@@ -120,7 +129,7 @@ class Distributed:
     def _add(self, out: Collected, one: JudgedBatch) -> None:
         for piece in one.pieces:
             out.stage.put(piece)
-        out.quarantine.add_files(one.quarantine)
+        out.quarantine.add_files(self._place.fetch(one.quarantine))
         out.totals[one.ordinal] = one.totals
         out.codes[one.ordinal] = dict(one.codes)
         if out.remember:
@@ -135,15 +144,15 @@ class Distributed:
         if contract.key is None or self._scattered is not None:
             return None
         pieces, digests = list(collected.stage), digests_of(collected.sources)
-        return find_duplicates(self._tasks, contract, contract.key, self._hashed, pieces, digests, near())
+        return find_duplicates(self._tasks, self._place, contract, contract.key, self._hashed, pieces, digests, near())
 
     def good(self, contract: Contract, collected: Collected, salts: npt.NDArray[np.uint64]) -> Mapping[int, Tally]:
         """A task per partition counts its rows."""
         if self._scattered is not None:
-            counted = self._scattered.gather(partial(tally_parcels, contract, salts))
+            counted = self._scattered.gather(partial(tally_parcels, self._place, contract, salts))
         else:
             parts = [collected.stage.pieces(value, np.arange(len(salts))) for value in collected.stage.partitions]
-            counted = self._tasks.map(partial(tally_pieces, contract, salts), parts)
+            counted = self._tasks.map(partial(tally_pieces, self._place, contract, salts), parts)
         return {batch: rows for batch, rows in merged(counted).items() if batch in collected.totals}
 
     def write(
@@ -161,20 +170,23 @@ class Distributed:
             written, dropped = self._written(job, collected, duplicates, published)
             done = other.result()
         for one in sorted(written, key=lambda one: one.label):
+            job.place.learn(one.footers)
             out.add(one)
+        specs = [curated_spec(job.contract), *(derived_spec(job.contract, one) for one in job.contract.derived)]
+        self._wrote = [(spec, one.label) for spec in specs for one in written]
         if dropped:
             out.dropped = pl.concat(dropped)
         return out, done
 
     def clear(self, lake: Lake, run_id: str) -> None:
         """What is written after this, by an attempt that Spark has yet to stop, is for `lake orphans` to find."""
-        lake.discard(run_id)
+        lake.discard(run_id, self._wrote)
 
     def close(self) -> None:
         """Forget what lies with the engine; the next run begins anew."""
         if self._scattered is not None:
             self._scattered.close()
-        self._scattered, self._hashed = None, []
+        self._scattered, self._hashed, self._wrote = None, [], []
 
     def _written(
         self, job: WriteJob, collected: Collected, duplicates: Duplicates | None, published: PublishedRows
@@ -207,17 +219,23 @@ def _part(
 
 
 def tally_pieces(
-    contract: Contract, salts: npt.NDArray[np.uint64], pieces: Sequence[Piece], attempt: str
+    place: Place, contract: Contract, salts: npt.NDArray[np.uint64], pieces: Sequence[Piece], attempt: str
 ) -> dict[int, Tally]:
     """Good rows of pieces in files, by ordinal of the batch."""
-    return merged(tally_by_batch(piece.good(), contract.columns, salts) for piece in pieces)
+    with place.task() as here:
+        return merged(tally_by_batch(piece.good(), contract.columns, salts) for piece in at_hand(here, pieces))
 
 
 def tally_parcels(
-    contract: Contract, salts: npt.NDArray[np.uint64], group: int, parcels: Iterable[Parcel], attempt: str
+    place: Place,
+    contract: Contract,
+    salts: npt.NDArray[np.uint64],
+    group: int,
+    parcels: Iterable[Parcel],
+    attempt: str,
 ) -> dict[int, Tally]:
     """Good rows of pieces that were sent."""
-    return tally_pieces(contract, salts, received(parcels), attempt)
+    return tally_pieces(place, contract, salts, received(parcels), attempt)
 
 
 def _key_ranges(sources: Sequence[BatchSource]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from tapehouse.engines.embedded import BatchTotals
 from tapehouse.engines.tasks import Parcel
 from tapehouse.feeds.base import BatchSource
 from tapehouse.kernel.verdict import Judge
+from tapehouse.lake.place import Place
 from tapehouse.runs.collect import Collected, take_batches
 from tapehouse.runs.distributed.keys import KeyHashes, hash_keys
 from tapehouse.runs.quarantine import QuarantineStage
@@ -27,12 +29,13 @@ _MEMORY_BYTES = 512 << 20
 
 @dataclass(frozen=True, slots=True)
 class JudgeJob:
-    """What judging any batch of a run needs. `folder` is the run's, which all tasks can reach; `key_ranges` is into how
-    many ranges the hashes of keys are parted, 0 for no hashes.
+    """What judging any batch of a run needs. `folder` is the run's, which all tasks reach through `place`; `key_ranges`
+    is into how many ranges the hashes of keys are parted, 0 for no hashes.
     """
 
     contract: Contract
     judge: Judge
+    place: Place
     folder: Path
     key_ranges: int
 
@@ -74,23 +77,39 @@ class PieceHead:
 
 def judge_to_files(job: JudgeJob, batch: BatchJob, attempt: str) -> JudgedBatch:
     """Judge a batch; its rows go to files by partition, for whoever writes that partition."""
-    folder = job.folder / f"batch-{batch.ordinal:06d}.{attempt}"
-    out = _take(job, batch, folder, memory_bytes=0)
-    pieces = list(out.stage)
-    hashes = hash_keys(job.contract, pieces, folder, job.key_ranges) if job.key_ranges else None
-    return _told(batch, out, pieces, hashes)
+    with job.place.task() as place:
+        folder = place.at(job.folder / f"batch-{batch.ordinal:06d}.{attempt}")
+        out = _take(job, batch, folder, place, memory_bytes=0)
+        pieces = list(out.stage)
+        hashes = hash_keys(job.contract, pieces, folder, job.key_ranges) if job.key_ranges else None
+        return _kept(place, _told(batch, out, pieces, hashes))
 
 
 def judge_to_parcels(job: JudgeJob, batch: BatchJob, attempt: str) -> Iterator[Parcel | JudgedBatch]:
     """Judge a batch; its rows are sent to whoever writes their partition."""
-    out = _take(job, batch, job.folder / f"batch-{batch.ordinal:06d}.{attempt}", memory_bytes=_MEMORY_BYTES)
-    pieces = list(out.stage)
-    for piece in pieces:
-        body = io.BytesIO()
-        piece.frame().write_ipc(body)
-        yield Parcel(piece.partition, PieceHead(piece.batch, piece.first_row, piece.bad), body.getvalue())
-        piece.held = SENT
-    yield _told(batch, out, pieces, None)
+    with job.place.task() as place:
+        folder = place.at(job.folder / f"batch-{batch.ordinal:06d}.{attempt}")
+        out = _take(job, batch, folder, place, memory_bytes=_MEMORY_BYTES)
+        pieces = list(out.stage)
+        for piece in pieces:
+            body = io.BytesIO()
+            piece.frame().write_ipc(body)
+            yield Parcel(piece.partition, PieceHead(piece.batch, piece.first_row, piece.bad), body.getvalue())
+            piece.held = SENT
+        yield _kept(place, _told(batch, out, pieces, None))
+
+
+def _kept(place: Place, told: JudgedBatch) -> JudgedBatch:
+    """The same, every file that it names where others reach it by that name."""
+    if place.at(place.root) == place.root:
+        return told  # the files are where they are named, and nobody reads them after a crash
+    spilled = [piece for piece in told.pieces if isinstance(piece.held, Path) and piece.held != SENT]
+    for piece in spilled:
+        piece.held = place.name(Path(str(piece.held)))
+    hashes = None if told.hashes is None else dataclasses.replace(told.hashes, path=place.name(told.hashes.path))
+    quarantine = [place.name(path) for path in told.quarantine]
+    place.keep([*(Path(str(piece.held)) for piece in spilled), *quarantine, *([hashes.path] if hashes else [])])
+    return dataclasses.replace(told, quarantine=quarantine, hashes=hashes)
 
 
 def received(parcels: Iterable[Parcel]) -> list[Piece]:
@@ -103,7 +122,8 @@ def received(parcels: Iterable[Parcel]) -> list[Piece]:
     return out
 
 
-def _take(job: JudgeJob, batch: BatchJob, folder: Path, memory_bytes: int) -> Collected:
+def _take(job: JudgeJob, batch: BatchJob, folder: Path, place: Place, memory_bytes: int) -> Collected:
+    source = dataclasses.replace(batch.source, path=place.fetch([batch.source.path])[0])
     out = Collected(
         Stage(folder / "rows", memory_bytes=memory_bytes),
         QuarantineStage(folder / "quarantine"),
@@ -111,7 +131,7 @@ def _take(job: JudgeJob, batch: BatchJob, folder: Path, memory_bytes: int) -> Co
         hash_keys=False,
     )
     only = None if batch.only is None else {batch.source.digest: batch.only}
-    for _ in take_batches(out, job.contract, job.judge, [(batch.ordinal, batch.source)], only, threads=1):
+    for _ in take_batches(out, job.contract, job.judge, [(batch.ordinal, source)], only, threads=1):
         pass
     return out
 

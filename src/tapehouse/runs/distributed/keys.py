@@ -20,8 +20,9 @@ from tapehouse.contracts.model import Contract, Key
 from tapehouse.engines.tasks import Tasks
 from tapehouse.kernel.dedupe import candidates, key_hashes, repeated
 from tapehouse.kernel.distinct import plain
+from tapehouse.lake.place import Place
 from tapehouse.runs.keys import Duplicates, candidate_rows, published_rows, settle_duplicates
-from tapehouse.runs.stage import Hashes, Piece
+from tapehouse.runs.stage import Hashes, Piece, at_hand
 
 _WORD_BITS = 64
 
@@ -33,10 +34,10 @@ class KeyHashes:
     path: Path
     starts: npt.NDArray[np.int64]
 
-    def read(self, number: int) -> Hashes:
+    def read(self, number: int, place: Place) -> Hashes:
         """Those of one range."""
         first, last = int(self.starts[number]), int(self.starts[number + 1])
-        return np.fromfile(self.path, np.uint64, count=last - first, offset=first * 8)
+        return np.frombuffer(place.words(self.path, first, last - first), np.uint64)
 
 
 def hash_keys(contract: Contract, pieces: Sequence[Piece], folder: Path, ranges: int) -> KeyHashes:
@@ -53,6 +54,7 @@ def hash_keys(contract: Contract, pieces: Sequence[Piece], folder: Path, ranges:
 
 def find_duplicates(
     tasks: Tasks,
+    place: Place,
     contract: Contract,
     key: Key,
     hashed: Sequence[KeyHashes],
@@ -65,37 +67,60 @@ def find_duplicates(
     ours = _hashes(known, key) if known is not None else np.empty(0, np.uint64)
     ranges = len(hashed[0].starts) - 1 if hashed else 1
     parted, starts = _parted(ours, ranges)
-    values = np.concatenate(tasks.map(partial(repeated_in_range, hashed, parted, starts), range(ranges)))
+    values = np.concatenate(tasks.map(partial(repeated_in_range, place, hashed, parted, starts), range(ranges)))
     if not len(values):
         return None
     by_batch: dict[int, dict[int, Piece]] = {}
     for index, piece in enumerate(pieces):
         by_batch.setdefault(piece.batch, {})[index] = piece
-    rows = tasks.map(partial(rows_with_keys, contract, digests, values), list(by_batch.values()))
+    rows = tasks.map(partial(rows_with_keys, place, contract, digests, values), list(by_batch.values()))
     if known is not None:
         rows.append(published_rows(contract, key, known[candidates(ours, values)]))
     return settle_duplicates(contract, key, pieces, rows)
 
 
 def repeated_in_range(
-    batches: Sequence[KeyHashes], published: Hashes, starts: npt.NDArray[np.int64], number: int, attempt: str
+    place: Place,
+    batches: Sequence[KeyHashes],
+    published: Hashes,
+    starts: npt.NDArray[np.int64],
+    number: int,
+    attempt: str,
 ) -> Hashes:
     """Hashes of one range that occur more than once, ascending; in the batches or among the lake's, whose ranges begin
     at `starts`.
     """
-    return repeated([*(batch.read(number) for batch in batches), published[starts[number] : starts[number + 1]]])
+    return repeated([*(batch.read(number, place) for batch in batches), published[starts[number] : starts[number + 1]]])
 
 
 def rows_with_keys(
-    contract: Contract, digests: Sequence[str], values: Hashes, pieces: Mapping[int, Piece], attempt: str
+    place: Place,
+    contract: Contract,
+    digests: Sequence[str],
+    values: Hashes,
+    pieces: Mapping[int, Piece],
+    attempt: str,
 ) -> pl.DataFrame:
     """A batch's rows whose key has one of the hashes; `pieces` by their number in the run."""
     if contract.key is None:
         raise AssertionError("a contract without a key has no candidates")
+    with place.task() as here:
+        return _with_keys(
+            contract,
+            contract.key,
+            digests,
+            values,
+            dict(zip(pieces, at_hand(here, list(pieces.values())), strict=True)),
+        )
+
+
+def _with_keys(
+    contract: Contract, key: Key, digests: Sequence[str], values: Hashes, pieces: Mapping[int, Piece]
+) -> pl.DataFrame:
     found = []
     for index, piece in pieces.items():
-        positions = candidates(_hashes(piece.frame(), contract.key), values)
-        found.append(plain(candidate_rows(contract, contract.key, index, piece, positions, digests)))
+        positions = candidates(_hashes(piece.frame(), key), values)
+        found.append(plain(candidate_rows(contract, key, index, piece, positions, digests)))
     return pl.concat(found)
 
 

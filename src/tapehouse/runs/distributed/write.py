@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from tapehouse.contracts.model import Contract
 from tapehouse.engines.tasks import Parcel
 from tapehouse.kernel.dedupe import key_hashes
 from tapehouse.kernel.distinct import plain
@@ -16,7 +15,7 @@ from tapehouse.kernel.order import Positions, partition_label
 from tapehouse.runs.distributed.judge import received
 from tapehouse.runs.keys import find_duplicates
 from tapehouse.runs.published import Before
-from tapehouse.runs.stage import Piece
+from tapehouse.runs.stage import Piece, at_hand
 from tapehouse.runs.write import NewRows, PartitionWritten, WriteJob, write_partition
 
 
@@ -34,8 +33,20 @@ class PartitionJob:
 
 def write_from_files(job: WriteJob, part: PartitionJob, attempt: str) -> PartitionWritten:
     """Write a partition whose duplicates are known."""
-    rows = NewRows(alike([piece.frame() for piece in part.pieces]), [piece.bad for piece in part.pieces], part.lost)
-    return write_partition(dataclasses.replace(job, attempt=attempt), part.label, rows, part.before)
+    with job.place.task() as place:
+        frames = alike([piece.frame() for piece in at_hand(place, part.pieces)])
+        rows = NewRows(frames, [piece.bad for piece in part.pieces], part.lost)
+        return _written(dataclasses.replace(job, attempt=attempt, place=place), part.label, rows, part.before)
+
+
+def _written(job: WriteJob, label: str, rows: NewRows, before: Before) -> PartitionWritten:
+    """The partition, its files kept where the driver reaches them by name."""
+    written = write_partition(job, label, rows, before)
+    if job.place.at(job.warehouse) == job.warehouse:
+        return written  # publishing keeps them
+    paths = [path for staged in written.staged for path in staged.add]
+    job.place.keep(paths)
+    return dataclasses.replace(written, footers=job.place.footers(paths))
 
 
 def write_from_parcels(
@@ -49,8 +60,16 @@ def write_from_parcels(
     """Write a partition with all copies of its rows in it; returns the duplicates, too, as `Duplicates.rows` names
     them. Only pieces of these batches count; None when there is none.
     """
+    label = partition_label(job.contract.partitioning.by, group)
+    with job.place.task() as place:
+        here = dataclasses.replace(job, attempt=attempt, place=place)
+        return _from_parcels(here, label, befores, batches, parcels)
+
+
+def _from_parcels(
+    job: WriteJob, label: str, befores: Mapping[str, Before], batches: Set[int], parcels: Iterable[Parcel]
+) -> tuple[PartitionWritten, pl.DataFrame | None] | None:
     contract = job.contract
-    label = partition_label(contract.partitioning.by, group)
     pieces = [piece for piece in received(parcels) if piece.batch in batches]
     if not pieces:
         return None
@@ -59,16 +78,16 @@ def write_from_parcels(
     for piece, frame in zip(pieces, alike([piece.frame() for piece in pieces]), strict=True):
         piece.held = frame
         piece.hashes = key_hashes(frame, contract.key) if contract.key is not None else None
-    duplicates = find_duplicates(contract, pieces, job.digests, _keys(contract, before))
+    duplicates = find_duplicates(contract, pieces, job.digests, _keys(job, before))
     rows = NewRows.of(pieces, duplicates)
     pieces.clear()
-    written = write_partition(dataclasses.replace(job, attempt=attempt), label, rows, before)
-    return written, None if duplicates is None else duplicates.rows
+    return _written(job, label, rows, before), None if duplicates is None else duplicates.rows
 
 
-def _keys(contract: Contract, before: Before) -> pl.DataFrame | None:
+def _keys(job: WriteJob, before: Before) -> pl.DataFrame | None:
     """What of the partition's published rows decides which copy stays."""
-    rows = before.rows(contract) if contract.key is not None else None
+    contract = job.contract
+    rows = before.rows(contract, job.place) if contract.key is not None else None
     if rows is None or contract.key is None or not rows.height:
         return None
     names = dict.fromkeys([*contract.key.columns, *contract.key.keep_first_by, contract.event_time.name])

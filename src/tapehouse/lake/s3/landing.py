@@ -1,0 +1,159 @@
+"""Inputs on their way into a lake in S3.
+
+What is in S3 already is read once, for its digest; the copy under that digest is S3's own, of the very version that was
+hashed. Files of this machine are copied, hashed and uploaded. Both are made durable by `settle`; until then whoever
+judges them reads the origin, or the upload under a name of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tapehouse.errors import FeedError, LakeError, UsageError
+from tapehouse.lake import transfer
+from tapehouse.lake.landing import finished
+from tapehouse.lake.raw import Landed
+from tapehouse.lake.s3.listing import Listed
+from tapehouse.lake.s3.objects import Objects, remove_tree
+from tapehouse.lake.s3.place import Arrival, OnS3
+from tapehouse.lake.s3.raw import RawObjects
+
+ARRIVING = "arriving"
+# Uploads of dead processes are removed when they are so old.
+ARRIVING_SECONDS_MAX = 86_400.0
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """A file of this machine, or an object; `origin` is what it is called from now on."""
+
+    source: Path | Listed
+    origin: str
+    size: int
+    modified: float
+
+
+class S3Landing:
+    """See `lake.landing.Arriving`. `lake` are the lake's objects; `here` says that this process will read the inputs
+    itself, so that objects are downloaded while they are hashed and files need not be uploaded before they are settled.
+    """
+
+    def __init__(
+        self,
+        place: OnS3,
+        lake: Objects,
+        raw: RawObjects,
+        inputs: Sequence[Path | Listed],
+        origins: Mapping[Path, str],
+        *,
+        here: bool,
+    ) -> None:
+        self._place, self._lake, self._raw, self._here = place, lake, raw, here
+        self._folder = place.root / ARRIVING / uuid.uuid4().hex
+        self._inputs = [_input(one, origins) for one in inputs]
+        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="land")
+        self._held: set[str] = set()
+        self._new: dict[str, Path] = {}
+        self._uploads: list[str] = []
+        self._coming = [self._pool.submit(self._bring, number, one) for number, one in enumerate(self._inputs)]
+
+    @property
+    def bytes(self) -> int:
+        """Of all inputs."""
+        return sum(one.size for one in self._inputs)
+
+    @property
+    def seen(self) -> Sequence[Landed]:
+        """Those that are hashed."""
+        return finished(self._coming)
+
+    @property
+    def oldest(self) -> float:
+        """When the first of the inputs was last written; now, when there is none."""
+        return min((one.modified for one in self._inputs), default=time.time())
+
+    def __iter__(self) -> Iterator[Landed]:
+        """Each as soon as its digest is known, in order."""
+        for one in self._coming:
+            yield one.result()
+
+    def held_before(self, landed: Landed) -> bool:
+        """Whether the lake held these bytes when they were hashed."""
+        return landed.digest in self._held
+
+    def settle(self) -> None:
+        """Every new content under its digest. LakeError when S3 refuses, or an origin was replaced meanwhile."""
+        done: list[Future[None]] = [self._pool.submit(self._land, *one) for one in self._new.items()]
+        for one in done:
+            one.result()
+        self._new.clear()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Remove uploads that have served; does nothing the second time."""
+        for one in self._coming:
+            one.cancel()
+        self._pool.shutdown(wait=True)
+        remove_tree(self._folder)
+        uploads, self._uploads = self._uploads, []
+        with suppress(LakeError):  # what is left goes with age
+            self._lake.delete(uploads)
+
+    def _bring(self, number: int, one: _Input) -> Landed:
+        path = self._folder / f"{number:06d}" / one.origin.rpartition("/")[2]
+        digest = self._of_object(path, one.source) if isinstance(one.source, Listed) else self._of_file(path, one)
+        if self._raw.has(digest):
+            self._held.add(digest)
+        else:
+            self._new.setdefault(digest, path)
+        return Landed(path, digest, one.origin, one.size)
+
+    def _of_object(self, path: Path, source: Listed) -> str:
+        objects = Objects(source.bucket, "", self._lake.region)
+        self._place.arrivals[path] = Arrival(source.bucket, source.key, source.etag, source.size)
+        if self._here:
+            return transfer.digest(self._place.fetch([path])[0])
+        hasher, parts = hashlib.sha256(), objects.stream(source.key, source.etag)
+        if parts is None:
+            raise FeedError("was replaced or removed", path=source.uri, fix="deliver each file under its own name")
+        for part in parts:
+            hasher.update(part)
+        return hasher.hexdigest()
+
+    def _of_file(self, path: Path, one: _Input) -> str:
+        if not isinstance(one.source, Path):
+            raise AssertionError("an object is not a file")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        transfer.copy(one.source, path)
+        digest = transfer.digest(path)
+        if not self._here:
+            name = path.relative_to(self._place.root).as_posix()
+            self._lake.upload(name, path)
+            self._uploads.append(name)
+        return digest
+
+    def _land(self, digest: str, path: Path) -> None:
+        name, arrival = self._raw.name(digest), self._place.arrivals.get(path)
+        if arrival is None:
+            self._raw.objects.upload(name, path)
+        else:
+            self._raw.objects.copy_from(arrival.bucket, arrival.key, arrival.etag, name)
+
+
+def _input(one: Path | Listed, origins: Mapping[Path, str]) -> _Input:
+    if isinstance(one, Listed):
+        return _Input(one, one.uri, one.size, one.modified)
+    if not one.is_file():
+        raise UsageError(f"input {str(one)!r} names no file", fix="name files or locations in S3")
+    # Names need not be Unicode, and columns of text must: other bytes are shown as \\xff.
+    origin = origins.get(one, str(one)).encode("utf-8", "backslashreplace").decode()
+    facts = one.stat()
+    return _Input(one, origin, facts.st_size, facts.st_mtime)
