@@ -10,6 +10,9 @@ import pytest
 
 from tapehouse import native
 
+# Keeps what tests proved of the requirements of deployments.
+pytest_plugins = ["tapehouse.cloud.conformance.plugin"]
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

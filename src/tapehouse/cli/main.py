@@ -9,7 +9,8 @@ import typer
 
 from tapehouse import __version__
 from tapehouse.cli import cloud, contract, lake, quarantine, runs
-from tapehouse.cli import lake_serve as _serve  # noqa: F401 - adds its command to the group `lake`
+from tapehouse.cli import cloud_deploy as _deploy  # noqa: F401 - adds its commands to the group `cloud`
+from tapehouse.cli import lake_serve as _serve  # noqa: F401 - likewise, to `lake`
 from tapehouse.cli import lake_upkeep as _upkeep  # noqa: F401 - likewise
 from tapehouse.cli.certify import certificate, certify
 from tapehouse.cli.check import check
