@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aws_cdk import App
 from constructs import Construct
 
+from tapehouse.cloud.blueprints.limits import require_room
 from tapehouse.cloud.blueprints.outputs import put_outputs
 from tapehouse.cloud.blueprints.pipeline import PipelineProps, PipelineStack
 from tapehouse.cloud.blueprints.watched import components
@@ -143,3 +144,4 @@ def build(app: App, settings: Settings, packages: Packages) -> None:
     monitoring = MonitoringStack(app, naming.stack("monitoring"), props=MonitoringProps(NAME, parts))
     # Alarms name a topic that must be there; nothing more: neither holds on to the other.
     monitoring.add_stack_dependency(stack)
+    require_room(stack, monitoring)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from aws_cdk import App
 from constructs import Construct
 
+from tapehouse.cloud.blueprints.limits import require_room
 from tapehouse.cloud.blueprints.outputs import put_outputs
 from tapehouse.cloud.blueprints.pipeline import PipelineProps, PipelineStack
 from tapehouse.cloud.blueprints.watched import components
@@ -70,3 +71,4 @@ def build(app: App, settings: Settings, packages: Packages) -> None:
     monitoring = MonitoringStack(app, naming.stack("monitoring"), props=MonitoringProps(NAME, components(stack)))
     # Alarms name a topic that must be there; nothing more: neither holds on to the other.
     monitoring.add_stack_dependency(stack)
+    require_room(stack, monitoring)
