@@ -84,14 +84,15 @@ def test_what_never_closes_is_always_watched(calendar: Calendar | None, moment: 
     assert opened(calendar, moment)
 
 
-def test_the_condition_agrees_with_the_calendar_on_every_ordinary_day_of_a_year() -> None:
+def test_the_condition_agrees_with_the_calendar_through_a_year() -> None:
     """Never open when the exchange is closed, but for its holidays and early closes."""
     import exchange_calendars
 
     calendar = exchange_calendars.get_calendar("XNYS", start="2025-01-01", end="2025-12-31")
     sessions = {day.date(): row for day, row in calendar.schedule.iterrows()}
     condition, wrong = is_open(NEW_YORK, "m", "w"), []
-    for day, row in sessions.items():
+    # Every fourth session: all weekdays and months, and both sides of each change of the clocks.
+    for day, row in list(sessions.items())[::4]:
         if row["close"] - row["open"] != dt.timedelta(hours=6, minutes=30):
             continue
         for minutes in range(0, 24 * 60, 30):
