@@ -13,7 +13,7 @@ from urllib.parse import unquote_plus
 
 from tapehouse.errors import FeedError, TapehouseError
 from tapehouse.handlers.judging import Dataset, Findings
-from tapehouse.handlers.landing import PREFIX
+from tapehouse.handlers.landing import PREFIX, first_of
 from tapehouse.handlers.surroundings import error_code
 
 HEAD_BYTES = 8 << 20
@@ -159,13 +159,14 @@ class Examiner:
 
 def _judged_before(arrival: Arrival, metadata: Mapping[str, str]) -> bool:
     """Whether the stream validator has landed the object: it says so, under a key as the validator makes it."""
-    first = metadata.get("first-sequence", "")
-    return bool(
-        metadata.get("judged") == "stream"
-        and metadata.get("sha256")
-        and first
-        and arrival.key.rpartition("-")[2].partition(".")[0] == first
-    )
+    try:
+        return (
+            metadata.get("judged") == "stream"
+            and bool(metadata.get("sha256"))
+            and first_of(arrival.key) == int(metadata.get("first-sequence", ""))
+        )
+    except ValueError:
+        return False
 
 
 def _kept_max(dataset: Dataset, arrival: Arrival, size: int) -> int:

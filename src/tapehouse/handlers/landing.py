@@ -6,7 +6,7 @@ the record of what has landed: before a run is put, the objects there that may h
 reach, and only the rest is put. That is so whichever part of a batch comes again: all of it after a crash between the
 put and the answer, a half of it after a bisection, or a gap that a redrive fills.
 
-Keys hold the nines' complement of the sequence number, so that a listing begins with the latest: in a shard read by one
+Keys hold the nines' complement of the sequence number, so that a listing begins with the latest. In a shard read by one
 batch at a time, the first object that begins before the run is the last to be asked. Where several batches of a shard
 are in work at a time, their records interleave; then each object lists its records (eight bytes of each one's digest),
 holds at most 100, and all objects written since the run's records arrived are asked.
@@ -26,8 +26,8 @@ from tapehouse.handlers.records import Position, Record
 from tapehouse.handlers.surroundings import error_code
 
 PREFIX = "landing/"
-# Of a sequence number; Kinesis writes 56.
-DIGITS = 128
+# Of the number of digits that a sequence number has; Kinesis writes 56 and may write 129.
+_LENGTH_DIGITS = 3
 RECORDS_LISTED_MAX = 100
 _MARK_BYTES = 8
 # How far the clocks of two services may be apart.
@@ -78,8 +78,15 @@ def folder_of(dataset: str, record: Record) -> str:
 
 
 def rank_of(at: Position) -> str:
-    """Sorts later records first."""
-    return at.sequence.lstrip("0").zfill(DIGITS)[-DIGITS:].translate(_COMPLEMENT)
+    """Sorts later records first, and can be read back."""
+    digits = str(at.order)
+    return f"{len(digits):0{_LENGTH_DIGITS}}{digits}".translate(_COMPLEMENT)
+
+
+def first_of(key: str) -> int:
+    """Order of the first record in the object under a key. Raises ValueError for a key of other making."""
+    rank = key.rpartition("-")[2].partition(".")[0]
+    return int(rank.translate(_COMPLEMENT)[_LENGTH_DIGITS:])
 
 
 class Landing:
@@ -118,7 +125,7 @@ class Landing:
         }
         if not self._single:
             metadata["marks"] = base64.b64encode(b"".join(mark_of(record.at) for record in part)).decode()
-        key = f"{folder_of(self._dataset, part[0])}{rank_of(first)}-{first.sequence}.{self._suffix}"
+        key = f"{folder_of(self._dataset, part[0])}{rank_of(first)}.{self._suffix}"
         return Put(key, part, body, metadata)
 
     def put(self, made: Put) -> None:
@@ -152,7 +159,7 @@ class Landing:
         )
         for page in listing:
             for item in page.get("Contents", ()):
-                begins = int(item["Key"].rpartition("-")[2].partition(".")[0])
+                begins = first_of(item["Key"])
                 if self._single or item["LastModified"] >= written_since:
                     extent = self._asked(item["Key"])
                     if extent is not None:
