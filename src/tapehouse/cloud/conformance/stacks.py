@@ -46,11 +46,15 @@ class Resource:
         self.id = logical_id
         self.type: str = written["Type"]
         self.written = written
-        self.properties = resolver.properties(logical_id)
         self._resolver = resolver
 
     def __str__(self) -> str:
         return f"{self.type.rpartition('::')[2]} {self.id}"
+
+    @cached_property
+    def properties(self) -> Mapping[str, Any]:
+        """Its properties, resolved when first asked for: most checks look at a few types only."""
+        return self._resolver.properties(self.id)
 
     def get(self, path: str, default: Any = None) -> Any:
         """Property at a dotted path; `default` when it is absent."""

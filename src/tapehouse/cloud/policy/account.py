@@ -149,10 +149,25 @@ def _managed(resolver: Resolver, arn: str) -> Document | None:
 # ---- resources ---------------------------------------------------------------------------------------------------
 
 
+_POLICED = frozenset(
+    {
+        "AWS::IAM::Role",
+        "AWS::KMS::Key",
+        "AWS::Lambda::Permission",
+        "AWS::S3::BucketPolicy",
+        "AWS::SNS::TopicPolicy",
+        "AWS::SQS::QueuePolicy",
+    }
+)
+
+
 def _resource_policies(resolver: Resolver) -> Iterator[tuple[str, Document]]:
     place = resolver.place
     for logical_id, resource in resolver.resources():
-        kind, properties = resource["Type"], resolver.properties(logical_id)
+        kind = resource["Type"]
+        if kind not in _POLICED and "ResourcePolicy" not in resource.get("Properties", {}):
+            continue
+        properties = resolver.properties(logical_id)
         if kind == "AWS::KMS::Key":
             yield _arn(resolver, logical_id), Document.parse(properties["KeyPolicy"], f"{logical_id}.KeyPolicy")
         elif kind == "AWS::IAM::Role":
@@ -162,11 +177,10 @@ def _resource_policies(resolver: Resolver) -> Iterator[tuple[str, Document]]:
             arn = place.arn("s3", properties["Bucket"], region=False, account=False)
             yield arn, _document(properties, logical_id)
         elif kind == "AWS::SQS::QueuePolicy":
-            for url in properties["Queues"]:
-                yield place.arn("sqs", url.rpartition("/")[2]), _document(properties, logical_id)
+            names = [url.rpartition("/")[2] for url in properties["Queues"]]
+            yield from ((place.arn("sqs", name), _document(properties, logical_id)) for name in names)
         elif kind == "AWS::SNS::TopicPolicy":
-            for topic in properties["Topics"]:
-                yield topic, _document(properties, logical_id)
+            yield from ((topic, _document(properties, logical_id)) for topic in properties["Topics"])
         elif kind == "AWS::Lambda::Permission":
             yield _invocation(properties, logical_id, place)
         elif kind == "AWS::SecretsManager::ResourcePolicy":

@@ -20,8 +20,9 @@ class Draft:
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
-        self.test: dict[str, Json] = copy.deepcopy(dict(deployment.test.templates))  # type: ignore[arg-type]
-        self.prod: dict[str, Json] = copy.deepcopy(dict(deployment.prod.templates))  # type: ignore[arg-type]
+        # By way of JSON, which is five times as fast as deepcopy.
+        self.test: dict[str, Json] = json.loads(json.dumps(deployment.test.templates))
+        self.prod: dict[str, Json] = json.loads(json.dumps(deployment.prod.templates))
 
     def deployment(self) -> Deployment:
         """What the checks read."""
