@@ -25,6 +25,7 @@ from tapehouse.cloud.datasets import Dataset
 from tapehouse.cloud.lifecycle import Lifecycle
 from tapehouse.cloud.naming import Naming
 from tapehouse.handlers.iceberg_table import LOCATION
+from tapehouse.lake.s3.tables import table_name
 from tapehouse.lake.spec import TableSpec
 
 LAKE = "lake"
@@ -102,7 +103,7 @@ class Catalogue(Construct):
         self.database.apply_removal_policy(props.lifecycle.removal)
         self.landing = dict(self._landing())
         props.deployment.admit_tables(props.curated, LAKE, self.database_name)
-        self.tables = {table_name(spec): self._iceberg(spec) for spec in specs_of(props.datasets)}
+        self.tables = {table_name(spec.namespace, spec.name): self._iceberg(spec) for spec in specs_of(props.datasets)}
         self.workgroup = self._workgroup()
         self.queries = {purpose: self._query(purpose, text) for purpose, text in _queries(props.datasets)}
 
@@ -127,10 +128,10 @@ class Catalogue(Construct):
         location = f"s3://{self._props.curated.bucket_name}/{WAREHOUSE}/{spec.namespace}/{spec.name}"
         table = self._props.deployment.iceberg_table(
             self,
-            f"Table{_camel(table_name(spec))}",
+            f"Table{_camel(table_name(spec.namespace, spec.name))}",
             {
                 "Database": self.database_name,
-                "Table": table_name(spec),
+                "Table": table_name(spec.namespace, spec.name),
                 "Location": location,
                 # The function writes the location into it: the bucket's name is not known here.
                 "Metadata": json.dumps(first_metadata(spec, LOCATION), sort_keys=True, separators=(",", ":")),
@@ -183,11 +184,6 @@ class Catalogue(Construct):
         )
         query.add_resource_dependency(self.workgroup)
         return query
-
-
-def table_name(spec: TableSpec) -> str:
-    """What a lake's table is called in the database, where there are no namespaces."""
-    return f"{spec.namespace}_{spec.name}"
 
 
 def _queries(datasets: Sequence[Dataset]) -> Iterator[tuple[str, str]]:

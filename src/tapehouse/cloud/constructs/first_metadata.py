@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tapehouse.cloud.datasets import Dataset
-from tapehouse.lake.iceberg import birth, forms
+from tapehouse.lake.iceberg import birth
 from tapehouse.lake.spec import TableSpec
 from tapehouse.runs import tables
 
@@ -30,24 +30,9 @@ def first_metadata(spec: TableSpec, location: str) -> dict[str, Any]:
     """The table's metadata without a snapshot, at that s3:// location; last updated in 1970, for synthesis knows no
     time.
     """
-    schema, fields, order = forms.schema_form(spec.schema), forms.partition_fields(spec), forms.sort_order(spec)
-    return {
-        "format-version": 2,
-        "table-uuid": str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:tapehouse:{spec.identifier}")),
-        "location": location,
-        "last-sequence-number": 0,
-        "last-updated-ms": 0,
-        "last-column-id": forms.highest_number(schema),
-        "schemas": [schema],
-        "current-schema-id": 0,
-        "partition-specs": [{"spec-id": 0, "fields": fields}],
-        "default-spec-id": 0,
-        "last-partition-id": forms.FIRST_PARTITION_FIELD - 1 + len(fields),
-        "properties": {**birth.new_properties(schema), **spec.properties},
-        "sort-orders": [order],
-        "default-sort-order-id": order["order-id"],
-        "snapshots": [],
-    }
+    # Not made of the location, of which only the place in a template is known here.
+    table_uuid = uuid.uuid5(uuid.NAMESPACE_URL, f"urn:tapehouse:{spec.identifier}")
+    return birth.initial_metadata(spec, location, 0, table_uuid)
 
 
 def specs_of(datasets: Sequence[Dataset]) -> Iterator[TableSpec]:
