@@ -125,6 +125,7 @@ KEEP = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
             ["harmless"],
         ),
         (resource("AWS::Glue::Job", WorkerType="G.1X"), resource("AWS::Glue::Job", WorkerType="G.2X"), ["cost"]),
+        (resource("AWS::Glue::Job", Timeout=True), resource("AWS::Glue::Job", Timeout=False), ["harmless"]),
         (
             resource("AWS::Lambda::Function", ReservedConcurrentExecutions=5),
             resource("AWS::Lambda::Function"),
@@ -196,7 +197,8 @@ ARN = {"Fn::GetAtt": ["Bucket", "Arn"]}
         ([allow("s3:GetObject", Sid="A")], [allow(["S3:getobject"], ["*"], Sid="B")], 0),
         ([allow("s3:*", "arn:a/*")], [allow("s3:GetObject", "arn:a/raw/*")], 0),
         ([allow("s3:GetObject", ARN)], [allow("s3:GetObject", ARN, Condition=TLS)], 0),
-        ([allow("s3:GetObject", Condition=ORG)], [allow("s3:GetObject", Condition=ORG | TLS)], 0),
+        ([allow("s3:GetObject", Condition=ORG)], [allow("s3:GetObject", Condition=TLS | ORG)], 0),
+        ([allow("s3:GetObject", Condition=ORG)], [allow("s3:GetObject", Condition=TLS)], 1),
         (
             [allow("s3:GetObject", Condition=ORG)],
             [allow("s3:GetObject", Condition={"StringEquals": {"aws:SourceAccount": "1"}})],
@@ -361,8 +363,8 @@ def test_references_to_parameters_count_as_their_defaults() -> None:
 
 
 def test_outputs_are_told_and_a_new_stack_is_what_it_costs() -> None:
-    before = {"Outputs": {"A": {"Value": 1}, "B": {"Value": 1}}}
-    after = {"Outputs": {"B": {"Value": 2}, "C": {"Value": 1}}}
+    before = {"Outputs": {"A": {"Value": 1}, "B": {"Value": 1}, "D": {"Value": 1}}}
+    after = {"Outputs": {"B": {"Value": 2}, "C": {"Value": 1}, "D": {"Value": 1}}}
     told = [(finding.resource, finding.action) for finding in compare(before, after).findings]
     assert told == [("A", "remove"), ("B", "modify"), ("C", "add")]
     made = compare(

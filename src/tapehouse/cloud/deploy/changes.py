@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 
 from tapehouse.cloud.deploy.assembly import StackArtifact
 from tapehouse.cloud.deploy.errors import DeploymentError, StackTimeoutError, way_out
-from tapehouse.cloud.deploy.stacks import Stack, poll_seconds, refusal
-from tapehouse.cloud.deploy.target import Target
+from tapehouse.cloud.deploy.stacks import Stack, poll_seconds
+from tapehouse.cloud.deploy.target import Target, refusal
 
 # Longer ones go by address.
 TEMPLATE_BODY_BYTES_MAX = 51_200
@@ -72,8 +72,6 @@ def create_change_set(target: Target, stack: StackArtifact, existing: Stack | No
     try:
         made = cloudformation.create_change_set(**request)
     except ClientError as error:
-        if any(text in str(error) for text in _NO_CHANGES):
-            return ChangeSet("", existing.id if existing is not None else "", creates, ())
         raise refusal(error, stack.name) from None
     try:
         changes = _wait(target, stack.name, made["Id"])

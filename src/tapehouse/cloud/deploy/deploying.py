@@ -13,7 +13,7 @@ from tapehouse.cloud.deploy.assets import ensure_bucket, publish
 from tapehouse.cloud.deploy.changes import Change, ChangeSet, create_change_set
 from tapehouse.cloud.deploy.errors import AssemblyError, DeploymentError, StackFailedError
 from tapehouse.cloud.deploy.stacks import STACK, Operation, Stack, find
-from tapehouse.cloud.deploy.target import Event, Progress, Target, silent
+from tapehouse.cloud.deploy.target import Event, Progress, Target, silent, told
 
 STACK_SECONDS_MAX = 3600.0
 # A first creation that failed, or a removal that did, leaves a stack that can only be deleted.
@@ -51,6 +51,7 @@ class Deployment:
         return asdict(self)
 
 
+@told
 def deploy(
     assembly: Path,
     *,

@@ -11,7 +11,7 @@ from tapehouse.cloud.deploy.assembly import Assembly, StackArtifact
 from tapehouse.cloud.deploy.assets import empty_and_remove
 from tapehouse.cloud.deploy.errors import ProtectedError, StackFailedError
 from tapehouse.cloud.deploy.stacks import Operation, Stack, find, resources
-from tapehouse.cloud.deploy.target import Event, Progress, Target, silent
+from tapehouse.cloud.deploy.target import Event, Progress, Target, silent, told
 
 STACK_SECONDS_MAX = 3600.0
 PROTECTED_ENVIRONMENT = "prod"
@@ -45,6 +45,7 @@ class Destruction:
         return asdict(self)
 
 
+@told
 def destroy(
     assembly: Path,
     *,

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from tapehouse.cloud.deploy.assembly import Assembly, StackArtifact
 from tapehouse.cloud.deploy.deploying import check_place
 from tapehouse.cloud.deploy.durability import losses
@@ -18,8 +16,8 @@ from tapehouse.cloud.deploy.exposure import widened
 from tapehouse.cloud.deploy.findings import ORDER, Finding, Risk
 from tapehouse.cloud.deploy.replacements import replaces
 from tapehouse.cloud.deploy.spending import dearer
-from tapehouse.cloud.deploy.stacks import find, refusal
-from tapehouse.cloud.deploy.target import Target
+from tapehouse.cloud.deploy.stacks import find
+from tapehouse.cloud.deploy.target import Target, told
 from tapehouse.cloud.deploy.templates import Edit, Resource, Template, resources
 
 
@@ -75,6 +73,7 @@ class Difference:
         }
 
 
+@told
 def diff(assembly: Path, *, session: Any = None, endpoint: str | None = None, region: str | None = None) -> Difference:
     """Compare an assembly with what is deployed. Nothing is changed, and no change set is made.
 
@@ -153,17 +152,11 @@ def _deployed(target: Target, stack: StackArtifact) -> Template | None:
     existing = find(target, stack.name)
     if existing is None or existing.status in ("REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE"):
         return None
-    try:
-        answer = target.client("cloudformation").get_template(StackName=stack.name, TemplateStage="Original")
-    except ClientError as error:
-        raise refusal(error, stack.name) from None
+    answer = target.client("cloudformation").get_template(StackName=stack.name, TemplateStage="Original")
     body = answer["TemplateBody"]
-    if isinstance(body, Mapping):
-        return body
-    try:
-        parsed: Template = json.loads(body)
-    except ValueError:
+    # boto3 reads JSON; YAML it leaves as text.
+    if not isinstance(body, Mapping):
         raise AssemblyError(
             f"{stack.name}: what is deployed under this name was not made by synthesis", fix="choose another suffix"
-        ) from None
-    return parsed
+        )
+    return body

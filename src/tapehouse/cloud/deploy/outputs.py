@@ -8,9 +8,10 @@ from typing import Any
 from tapehouse.cloud.deploy.assembly import Assembly
 from tapehouse.cloud.deploy.errors import DeploymentError
 from tapehouse.cloud.deploy.stacks import find
-from tapehouse.cloud.deploy.target import Target
+from tapehouse.cloud.deploy.target import Target, told
 
 
+@told
 def outputs(
     assembly: Path, *, session: Any = None, endpoint: str | None = None, region: str | None = None
 ) -> dict[str, dict[str, str]]:

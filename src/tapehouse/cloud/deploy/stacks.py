@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from tapehouse.cloud.deploy.errors import DeploymentError, ResourceFailure, StackTimeoutError
-from tapehouse.cloud.deploy.target import Event, Progress, Target
+from tapehouse.cloud.deploy.target import Event, Progress, Target, refusal
 
 STACK = "AWS::CloudFormation::Stack"
 POLL_SECONDS = 5.0
@@ -56,15 +56,6 @@ def find(target: Target, name: str) -> Stack | None:
     )
 
 
-def refusal(error: ClientError, name: str) -> DeploymentError:
-    """AWS's refusal as one of ours."""
-    from tapehouse.cloud.deploy.errors import way_out
-
-    answer = error.response["Error"]
-    text = f"{answer['Code']}: {answer['Message']}"
-    return DeploymentError(text, stack=name, fix=way_out(text))
-
-
 def resources(target: Target, name: str) -> list[dict[str, Any]]:
     """Summaries of the stack's resources; `name` may be its id."""
     pages = target.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=name)
@@ -108,10 +99,10 @@ class Operation:
         """
         while True:
             stack = find(self._target, stack_id)
-            for event in self._new_events(stack_id):
-                self._take(event)
             if stack is None:
                 raise DeploymentError("the stack is gone while it was waited for", stack=self._stack, fix="ask again")
+            for event in self._new_events(stack_id):
+                self._take(event)
             # Right after a request, the state may still be the one before it.
             if self._begun and not stack.busy:
                 return stack

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import boto3
+from boto3.exceptions import Boto3Error
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
-from tapehouse.cloud.deploy.errors import DeploymentError
+from tapehouse.cloud.deploy.errors import DeploymentError, way_out
 
 _RETRIES = 5
 
@@ -30,6 +32,30 @@ class Event:
 
 
 Progress = Callable[[Event], None]
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def refusal(error: ClientError, stack: str = "") -> DeploymentError:
+    """AWS's refusal as one of ours."""
+    answer = error.response["Error"]
+    text = f"{answer['Code']} at {error.operation_name}: {answer['Message']}"
+    return DeploymentError(text, stack=stack, fix=way_out(text))
+
+
+def told(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """What AWS refuses, or does not answer, anywhere in `function` is a DeploymentError that tells what to do."""
+
+    @wraps(function)
+    def wrapped(*args: _P.args, **named: _P.kwargs) -> _R:
+        try:
+            return function(*args, **named)
+        except ClientError as error:
+            raise refusal(error) from None
+        except (BotoCoreError, Boto3Error) as error:
+            raise DeploymentError(f"AWS could not be asked: {error}", fix="check the network, then ask again") from None
+
+    return wrapped
 
 
 def silent(event: Event) -> None:
@@ -56,7 +82,7 @@ class Target:
         if not region:
             raise DeploymentError("no region is chosen", fix="set region in the settings, or AWS_DEFAULT_REGION")
         try:
-            sts = session.client("sts", region_name=region, endpoint_url=endpoint or None, config=_config(5))
+            sts = session.client("sts", region_name=region, endpoint_url=endpoint or None, config=_config(5, 1))
             caller = sts.get_caller_identity()
         except NoCredentialsError:
             fix = "log in (aws sso login, aws configure) or set AWS_PROFILE"
@@ -75,7 +101,7 @@ class Target:
         """A client that is made once."""
         if service not in self._clients:
             self._clients[service] = self.session.client(
-                service, region_name=self.region, endpoint_url=self.endpoint or None, config=_config(60)
+                service, region_name=self.region, endpoint_url=self.endpoint or None, config=_config(60, _RETRIES)
             )
         return self._clients[service]
 
@@ -94,5 +120,5 @@ class Target:
         return f"https://{bucket}.s3.{self.region}.{suffix}/{key}"
 
 
-def _config(read_seconds: int) -> Config:
-    return Config(retries={"max_attempts": _RETRIES, "mode": "standard"}, connect_timeout=5, read_timeout=read_seconds)
+def _config(read_seconds: int, retries: int) -> Config:
+    return Config(retries={"max_attempts": retries, "mode": "standard"}, connect_timeout=5, read_timeout=read_seconds)
