@@ -49,6 +49,9 @@ def kept(name: str, build: Callable[[Path], None]) -> Path:
     """
     target = home() / "packages" / name
     if target.is_dir():
+        # A Python that imported from here has left its own files, which are not what was built.
+        for compiled in list(target.rglob("__pycache__")):
+            shutil.rmtree(compiled, ignore_errors=True)
         return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -59,15 +59,22 @@ def code(given: Inputs) -> Path:
     files = [path for path in cache.files_in(root) if _ships(path, root)]
     parts: list[object] = [[[path.relative_to(root).as_posix(), cache.digest_of(path)] for path in files]]
     parts += [[place, cache.digest_of(path)] for place, path in given.files.items()]
-    if given.exchanges:
-        parts.append([list(given.exchanges), version("exchange_calendars")])
+    sessions = _sessions(given.exchanges)
+    parts.append(sessions.name)
 
     def build(folder: Path) -> None:
         cache.copy(files, root.parent, folder)
         given.write(folder)
-        prepared.write(folder / EXCHANGES, given.exchanges)
+        cache.copy(cache.files_in(sessions), sessions, folder / EXCHANGES)
 
     return cache.kept(f"code-{cache.digest_of(*parts, cache.digest_of(Path(__file__)))}", build)
+
+
+def _sessions(exchanges: Sequence[str]) -> Path:
+    """Prepared sessions of exchanges, which take seconds to compute."""
+    made_by = version("exchange_calendars")
+    key = cache.digest_of([list(exchanges), made_by], Path(prepared.__file__))
+    return cache.kept(f"exchanges-{key}", lambda folder: prepared.write(folder, exchanges))
 
 
 def _ships(path: Path, root: Path) -> bool:

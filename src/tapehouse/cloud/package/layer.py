@@ -36,7 +36,7 @@ _DROPPED = (
     r"^bin/",
     r"\.(pyi|pyx|pxd|c|h|hpp|a|cmake|pc)$",
     r"^[^/]+\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json|uv_cache\.json)$",
-    r"^numpy/(f2py|distutils|typing|doc|_pyinstaller)/",
+    r"^numpy/(f2py|distutils|doc|_pyinstaller)/",
     r"^numpy/_core/(include|lib)/",
     r"^numpy/random/(_examples|lib)/",
     r"^zstandard/(_cffi|backend_cffi|backend_rust)\b",
