@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from emulator import Emulator
@@ -56,7 +57,7 @@ class Stacks:
         for name in reversed(self._names):
             cloudformation.delete_stack(StackName=name)
         for name in self._names:
-            eventually(lambda name=name: self._gone(name))
+            eventually(partial(self._gone, name))
 
     def _gone(self, name: str) -> bool:
         cloudformation = self.emulator.client("cloudformation")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ boto3.client("s3").list_buckets()
 
 
 @pytest.fixture
-def jobs(emulator: Emulator, stacks: Stacks, tmp_path: Path) -> dict[str, str]:
+def jobs(emulator: Emulator, stacks: Stacks, tmp_path: Path) -> Iterator[dict[str, str]]:
     """A bucket with scripts and a job for each of them, whose names are the keys."""
     bucket = "glue-jobs"
     objects = [allow("s3:GetObject", "s3:PutObject", resource=f"arn:aws:s3:::{bucket}/*")]
