@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from emulator import Emulator
-from tapehouse.cloud.deploy import Risk, compare, deploy, destroy, diff, diff_assemblies
+from tapehouse.cloud.deploy import Risk, compare, compare_templates, deploy, destroy, diff
 from tapehouse.cloud.deploy.errors import AssemblyError
 from tapehouse.cloud.deploy.replacements import replaces
 from tapehouse.cloud.deploy.statements import widenings
+from tapehouse.errors import UsageError
 
 from .assemblies import Writer, queue
 from .generate_create_only import TARGET, generate
@@ -22,7 +23,7 @@ Resources = dict[str, Any]
 def risks(before: Resources, after: Resources) -> list[tuple[str, str, str]]:
     """(risk, path, why) of each finding, of one resource called X, worst first."""
     wrapped = ({"Resources": {"X": one} if one else {}} for one in (before, after))
-    return [(finding.risk.value, finding.path, finding.why) for finding in compare(*wrapped).findings]
+    return [(finding.risk.value, finding.path, finding.why) for finding in compare_templates(*wrapped).findings]
 
 
 def kinds(before: Resources, after: Resources) -> list[str]:
@@ -64,12 +65,12 @@ KEEP = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
     ("before", "after", "expected"),
     [
         # Stores that go or are replaced.
-        (resource(BUCKET), {}, ["data-loss"]),
+        (resource(BUCKET), {}, ["data_loss"]),
         (resource(BUCKET, KEEP), {}, ["harmless"]),
-        (resource(BUCKET, BucketName="a"), resource(BUCKET, BucketName="b"), ["data-loss", "replacement"]),
+        (resource(BUCKET, BucketName="a"), resource(BUCKET, BucketName="b"), ["data_loss", "replacement"]),
         (resource(BUCKET, KEEP, BucketName="a"), resource(BUCKET, KEEP, BucketName="b"), ["replacement"]),
-        (resource(BUCKET), resource("AWS::SQS::Queue"), ["data-loss", "replacement"]),
-        (resource(BUCKET, KEEP), resource(BUCKET), ["data-loss", "data-loss"]),
+        (resource(BUCKET), resource("AWS::SQS::Queue"), ["data_loss", "replacement"]),
+        (resource(BUCKET, KEEP), resource(BUCKET), ["data_loss", "data_loss"]),
         (resource("AWS::SNS::Topic"), {}, ["harmless"]),
         (resource("AWS::SNS::Topic", TopicName="a"), resource("AWS::SNS::Topic", TopicName="b"), ["replacement"]),
         (
@@ -81,9 +82,9 @@ KEEP = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
         (
             resource("AWS::Logs::LogGroup", RetentionInDays=30),
             resource("AWS::Logs::LogGroup", RetentionInDays="7"),
-            ["data-loss"],
+            ["data_loss"],
         ),
-        (resource("AWS::Logs::LogGroup"), resource("AWS::Logs::LogGroup", RetentionInDays=7), ["data-loss", "cost"]),
+        (resource("AWS::Logs::LogGroup"), resource("AWS::Logs::LogGroup", RetentionInDays=7), ["data_loss", "cost"]),
         (
             resource("AWS::Logs::LogGroup", RetentionInDays=7),
             resource("AWS::Logs::LogGroup", RetentionInDays=30),
@@ -93,13 +94,13 @@ KEEP = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
         (
             resource("AWS::DynamoDB::Table", DeletionProtectionEnabled=True),
             resource("AWS::DynamoDB::Table", DeletionProtectionEnabled="false"),
-            ["data-loss"],
+            ["data_loss"],
         ),
-        (resource("AWS::KMS::Key"), resource("AWS::KMS::Key", Enabled=False), ["data-loss"]),
+        (resource("AWS::KMS::Key"), resource("AWS::KMS::Key", Enabled=False), ["data_loss"]),
         (
             resource(BUCKET, VersioningConfiguration={"Status": "Enabled"}),
             resource(BUCKET, VersioningConfiguration={"Status": "Suspended"}),
-            ["data-loss"],
+            ["data_loss"],
         ),
         # Encryption and reach.
         (resource("AWS::SQS::Queue", KmsMasterKeyId="k"), resource("AWS::SQS::Queue"), ["privilege"]),
@@ -157,13 +158,13 @@ def test_objects_that_expire_sooner_are_lost() -> None:
     rule = {"Status": "Enabled", "Prefix": "raw/", "ExpirationInDays": 90}
     path, kept = "LifecycleConfiguration.Rules", "objects below 'raw/' expire after 30 days"
     sooner = rule | {"ExpirationInDays": 30}
-    assert risks(lifecycle(rule), lifecycle(sooner)) == [("data-loss", path, f"{kept}, were kept for 90")]
-    assert risks(lifecycle(), lifecycle(sooner)) == [("data-loss", path, f"{kept}, were kept")]
+    assert risks(lifecycle(rule), lifecycle(sooner)) == [("data_loss", path, f"{kept}, were kept for 90")]
+    assert risks(lifecycle(), lifecycle(sooner)) == [("data_loss", path, f"{kept}, were kept")]
     assert kinds(lifecycle(sooner), lifecycle(rule)) == ["harmless"]
     assert kinds(lifecycle(rule), lifecycle(rule, sooner | {"Status": "Disabled"})) == ["harmless"]
     old = {"Status": "Enabled", "NoncurrentVersionExpiration": {"NoncurrentDays": 7}}
     why = "old versions below 'any prefix' expire after 7 days, were kept"
-    assert risks(lifecycle(), lifecycle(old)) == [("data-loss", path, why)]
+    assert risks(lifecycle(), lifecycle(old)) == [("data_loss", path, why)]
     assert kinds(lifecycle(rule), resource(BUCKET, KEEP)) == ["harmless"]
 
 
@@ -357,17 +358,17 @@ def test_references_to_parameters_count_as_their_defaults() -> None:
         stream = resource("AWS::Kinesis::Stream", ShardCount={"Ref": "Shards"}, Name={"Ref": "AWS::StackName"})
         return {"Parameters": {"Shards": {"Type": "Number", "Default": default}}, "Resources": {"S": stream}}
 
-    assert compare(template(1), template(1)).action == "none"
-    (finding,) = compare(template(1), template(4)).findings
+    assert compare_templates(template(1), template(1)).action == "none"
+    (finding,) = compare_templates(template(1), template(4)).findings
     assert (finding.risk, finding.path, finding.why) == (Risk.COST, "ShardCount", "1 becomes 4")
 
 
 def test_outputs_are_told_and_a_new_stack_is_what_it_costs() -> None:
     before = {"Outputs": {"A": {"Value": 1}, "B": {"Value": 1}, "D": {"Value": 1}}}
     after = {"Outputs": {"B": {"Value": 2}, "C": {"Value": 1}, "D": {"Value": 1}}}
-    told = [(finding.resource, finding.action) for finding in compare(before, after).findings]
+    told = [(finding.resource, finding.action) for finding in compare_templates(before, after).findings]
     assert told == [("A", "remove"), ("B", "modify"), ("C", "add")]
-    made = compare(
+    made = compare_templates(
         None,
         {
             "Resources": {
@@ -378,7 +379,7 @@ def test_outputs_are_told_and_a_new_stack_is_what_it_costs() -> None:
         },
     )
     assert (made.action, made.resources, made.worst) == ("create", 2, Risk.COST)
-    assert made.counts() == {"data-loss": 0, "privilege": 0, "replacement": 0, "cost": 1, "harmless": 0}
+    assert made.counts() == {"data_loss": 0, "privilege": 0, "replacement": 0, "cost": 1, "harmless": 0}
 
 
 def test_an_assembly_against_what_is_deployed(emulator: Emulator, writer: Writer) -> None:
@@ -393,7 +394,7 @@ def test_an_assembly_against_what_is_deployed(emulator: Emulator, writer: Writer
     assert (different.changed, different.worst) == (True, Risk.DATA_LOSS)
     told = json.loads(json.dumps(different.as_dict()))
     assert told["stacks"][0]["findings"][1]["risk"] == "replacement"
-    assert (told["stacks"][0]["risks"]["replacement"], told["worst"]) == (1, "data-loss")
+    assert (told["stacks"][0]["risks"]["replacement"], told["worst"]) == (1, "data_loss")
     destroy(assembly, **place)
     emulator.client("cloudformation").create_stack(
         StackName="compared", TemplateBody="Resources:\n  Q:\n    Type: AWS::SQS::Queue\n"
@@ -409,9 +410,19 @@ def test_one_assembly_against_another(tmp_path: Any) -> None:
     first.stack("gone", {"Queue": queue("r")})
     second.stack("same", {"Queue": queue("q", DelaySeconds=1)})
     second.stack("new", {"Queue": queue("s")})
-    found = diff_assemblies(first.folder, second.folder)
+    found = compare(first.folder, second.folder)
     assert [(one.stack, one.action, one.worst.value) for one in found.stacks] == [
         ("same", "update", "harmless"),
         ("new", "create", "harmless"),
-        ("gone", "update", "data-loss"),
+        ("gone", "update", "data_loss"),
     ]
+    assert [(one.stack, one.detail) for one in found.changes] == [
+        ("same", "DelaySeconds: is changed in place"),
+        ("gone", "it is removed with all it holds (DeletionPolicy Delete)"),
+    ]
+    assert (found.has("data_loss"), found.has("cost")) == (True, False)
+    unchanged = compare(first.folder, first.folder)
+    assert (unchanged.has("harmless"), unchanged.changed) == (False, False)
+    with pytest.raises(UsageError, match="no risk 'data-loss'") as caught:
+        found.has("data-loss")
+    assert caught.value.fix == "one of: data_loss, privilege, replacement, cost, harmless"

@@ -6,7 +6,7 @@ knows a blueprint: only what synthesis wrote.
 
 from tapehouse.cloud.deploy.deploying import Deployment, StackResult, deploy
 from tapehouse.cloud.deploy.destroying import Destruction, Retained, destroy
-from tapehouse.cloud.deploy.differing import Difference, StackDifference, compare, diff, diff_assemblies
+from tapehouse.cloud.deploy.differing import Difference, StackDifference, compare, compare_templates, diff
 from tapehouse.cloud.deploy.errors import (
     AssemblyError,
     DeploymentError,
@@ -37,9 +37,9 @@ __all__ = [
     "StackTimeoutError",
     "Target",
     "compare",
+    "compare_templates",
     "deploy",
     "destroy",
     "diff",
-    "diff_assemblies",
     "outputs",
 ]

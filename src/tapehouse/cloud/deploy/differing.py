@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from tapehouse.cloud.deploy.spending import dearer
 from tapehouse.cloud.deploy.stacks import find
 from tapehouse.cloud.deploy.target import Target, told
 from tapehouse.cloud.deploy.templates import Edit, Resource, Template, resources
+from tapehouse.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,17 @@ class Difference:
     def worst(self) -> Risk:
         return min((stack.worst for stack in self.stacks), key=ORDER.index, default=Risk.HARMLESS)
 
+    @property
+    def changes(self) -> tuple[Finding, ...]:
+        """The findings of all stacks, worst first within each."""
+        return tuple(finding for stack in self.stacks for finding in stack.findings)
+
+    def has(self, risk: str) -> bool:
+        """Whether there is a finding of that risk. UsageError where there is no such risk."""
+        if risk not in ORDER:
+            raise UsageError(f"no risk {risk!r}", fix=f"one of: {', '.join(ORDER)}")
+        return any(finding.risk == risk for finding in self.changes)
+
     def as_dict(self) -> dict[str, Any]:
         return {
             "changed": self.changed,
@@ -83,27 +95,27 @@ def diff(assembly: Path, *, session: Any = None, endpoint: str | None = None, re
     found = []
     for stack in Assembly.read(assembly).stacks:
         check_place(stack, target)
-        found.append(compare(_deployed(target, stack), json.loads(stack.body()), stack.name))
+        found.append(compare_templates(_deployed(target, stack), json.loads(stack.body()), stack.name))
     return Difference(tuple(found))
 
 
-def diff_assemblies(before: Path, after: Path) -> Difference:
+def compare(before: Path, after: Path) -> Difference:
     """Compare two assemblies, stack by stack, by their names; nobody is asked. AssemblyError as in `diff`."""
     old = {stack.name: json.loads(stack.body()) for stack in Assembly.read(before).stacks}
     new = {stack.name: json.loads(stack.body()) for stack in Assembly.read(after).stacks}
     names = [*new, *(name for name in old if name not in new)]
-    return Difference(tuple(compare(old.get(name), new.get(name, {}), name) for name in names))
+    return Difference(tuple(compare_templates(old.get(name), new.get(name, {}), name) for name in names))
 
 
-def compare(before: Template | None, after: Template, stack: str = "") -> StackDifference:
+def compare_templates(before: Template | None, after: Template, stack: str = "") -> StackDifference:
     """Compare two templates; `before` is None where there is no stack yet. Findings come worst first."""
     if before is None:
         made = resources({}, after)
-        found = [finding for one in made for finding in dearer(one)]
+        found = [replace(finding, stack=stack) for one in made for finding in dearer(one)]
         return StackDifference(stack, "create", tuple(found), len(made))
     changed = resources(before, after)
     found = [finding for one in changed for finding in _findings(one)]
-    found += _outputs(before, after)
+    found = [replace(finding, stack=stack) for finding in [*found, *_outputs(before, after)]]
     found.sort(key=lambda finding: (ORDER.index(finding.risk), finding.resource, finding.path))
     return StackDifference(stack, "update" if found else "none", tuple(found), len(changed))
 

@@ -10,7 +10,7 @@ from typing import Any
 class Risk(StrEnum):
     """Worst first."""
 
-    DATA_LOSS = "data-loss"
+    DATA_LOSS = "data_loss"
     PRIVILEGE = "privilege"
     REPLACEMENT = "replacement"
     COST = "cost"
@@ -23,7 +23,8 @@ ORDER = tuple(Risk)
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One risk of one change. `action` is add, modify or remove; `path` is the property, dotted, or empty for the whole
-    resource; `before` and `after` are the template's values."""
+    resource; `before` and `after` are the template's values. `stack` is empty where
+    templates without names are compared."""
 
     risk: Risk
     resource: str
@@ -33,9 +34,16 @@ class Finding:
     why: str
     before: Any = None
     after: Any = None
+    stack: str = ""
+
+    @property
+    def detail(self) -> str:
+        """Property and reason in one line."""
+        return f"{self.path}: {self.why}" if self.path else self.why
 
     def as_dict(self) -> dict[str, Any]:
         return {
+            "stack": self.stack,
             "risk": self.risk.value,
             "resource": self.resource,
             "type": self.type,
