@@ -126,6 +126,15 @@ def test_expressions_fit(path: object) -> None:
     assert len(is_open(calendar, "m", "w")) <= 2_048
 
 
+def test_where_two_offsets_share_nothing_nothing_is_watched() -> None:
+    auction = Calendar("auction", zone="America/New_York", sessions=(((0, 1, 2, 3, 4), 57_600, 59_400),))
+    found = windows(auction)
+    assert found[3] == ()
+    assert found[1][0] == (1_260, 1_290)
+    assert not opened(auction, "2026-03-18 21:00")
+    assert opened(auction, "2026-01-14 21:00")
+
+
 def test_the_regular_calendar_is_taken_else_the_first() -> None:
     trades = load_contract(CONTRACTS / "us-equity-trades.yaml")
     assert calendar_of(trades) is trades.calendars["regular"]

@@ -100,6 +100,7 @@ class MarketStreamStack(PipelineStack):
                     **self.environment(),
                     "TAPEHOUSE_QUEUE_URL": queues.queue.queue_url,
                     "TAPEHOUSE_DLQ_URL": queues.dead_letters.queue_url,
+                    "TAPEHOUSE_UNDELIVERED_URL": self.objects.undelivered.queue_url,
                     "TAPEHOUSE_STREAM_DLQ_URL": self.streams.dead_letters.queue_url,
                     **stream_environment(self.settings, self.naming, self.streamed),
                 },

@@ -31,7 +31,7 @@ def _common(stack: PipelineStack) -> Iterator[tuple[str, str, str]]:
     yield "Workgroup", stack.catalogue.workgroup.name, "Athena workgroup for queries of the tables"
     yield "ObjectQueueUrl", stack.objects.queue.queue.queue_url, "Objects to be validated"
     yield "ObjectDlqUrl", stack.objects.queue.dead_letters.queue_url, "Objects given up"
-    yield "UndeliveredQueueUrl", stack.objects.undelivered.queue_url, "Events of objects that could not be queued"
+    yield "UndeliveredQueueUrl", stack.objects.undelivered.queue_url, "Other events that could not be delivered"
     yield "ObjectValidator", stack.objects.validator.function.function_name, "Validates objects and starts runs"
     yield "DeploymentFunction", stack.deployment.function.function_name, "Custom resources"
     yield "GlueJob", stack.job.job.ref, "Runs contracts"

@@ -52,6 +52,7 @@ class ServerlessLakeStack(PipelineStack):
                     **self.environment(),
                     "TAPEHOUSE_QUEUE_URL": queues.queue.queue_url,
                     "TAPEHOUSE_DLQ_URL": queues.dead_letters.queue_url,
+                    "TAPEHOUSE_UNDELIVERED_URL": self.objects.undelivered.queue_url,
                 },
                 self.access.handler(
                     "redrive",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,8 +16,8 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from tapehouse.cloud.capacity.plan import Plan
-from tapehouse.cloud.constructs.arns import arn
 from tapehouse.cloud.constructs.denies import Denies
+from tapehouse.cloud.constructs.glue_role import SPARK_UI, TEMPORARY, GlueNeeds, connection, service_statements
 from tapehouse.cloud.constructs.network import Network
 from tapehouse.cloud.lifecycle import Lifecycle
 from tapehouse.cloud.naming import ROLE_LIMIT, Naming
@@ -28,8 +28,6 @@ JOB = "job"
 JOB_LIMIT = 255
 SCRIPT = "glue_job.py"
 WHEELS = "wheelhouse"
-SPARK_UI = "spark-ui"
-TEMPORARY = "temporary"
 LOG_PREFIX = "/aws-glue/"
 # Of its timeout: a run that takes longer than this is told of while something can still be done.
 LATE_FRACTION = 0.8
@@ -88,7 +86,7 @@ class GlueJob(Construct):
             assumed_by=iam.ServicePrincipal("glue.amazonaws.com"),
             managed_policies=[props.denies.policy],
             inline_policies={
-                "service": iam.PolicyDocument(statements=list(self._service())),
+                "service": iam.PolicyDocument(statements=list(service_statements(self._needs()))),
                 "job": iam.PolicyDocument(statements=list(props.statements)),
             },
         )
@@ -96,7 +94,7 @@ class GlueJob(Construct):
 
     def _job(self) -> glue.CfnJob:
         props, settings = self._props, self._props.settings.job
-        names = [self._props.naming.name(_network(number)) for number, _ in enumerate(self.connections, 1)]
+        names = [self._props.naming.name(connection(number)) for number, _ in enumerate(self.connections, 1)]
         job = glue.CfnJob(
             self,
             "Job",
@@ -151,80 +149,17 @@ class GlueJob(Construct):
             **props.arguments,
         }
 
-    def _service(self) -> Iterator[iam.PolicyStatement]:
-        """What Glue itself does with the role: code, logs, network, temporary files."""
+    def _needs(self) -> GlueNeeds:
         props = self._props
-        yield _allow("Release", ["s3:GetObject"], props.scripts_bucket.arn_for_objects("releases/*"))
-        yield _allow(
-            "Temporary",
-            ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
-            props.scripts_bucket.arn_for_objects(f"{TEMPORARY}/*"),
+        return GlueNeeds(
+            props.naming,
+            props.scripts_bucket,
+            props.logs_bucket,
+            props.data_key,
+            self._log_prefix(),
+            self.security_group.security_group_id,
+            props.network.private_subnet_ids,
         )
-        yield _allow("List", ["s3:ListBucket"], props.scripts_bucket.bucket_arn)
-        yield _allow("SparkUi", ["s3:PutObject"], props.logs_bucket.arn_for_objects(f"{SPARK_UI}/*"))
-        group = f"log-group:{self._log_prefix()}"
-        yield _allow(
-            "Log",
-            ["logs:AssociateKmsKey", "logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
-            arn("logs", f"{group}*"),
-            arn("logs", f"{group}*:log-stream:*"),
-        )
-        yield _allow(
-            "Key", ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"], props.data_key.key_arn
-        )
-        yield _allow("Connections", ["glue:GetConnection", "glue:GetConnections"], *self._connection_arns())
-        yield _allow(
-            "JobSecurity",
-            # Glue has no resource-level permissions for security configurations.
-            ["glue:GetSecurityConfiguration"],
-            "*",
-        )
-        # CloudWatch has no resource-level permissions for PutMetricData; the namespace is what can be said.
-        yield iam.PolicyStatement(
-            sid="JobMetrics",
-            actions=["cloudwatch:PutMetricData"],
-            resources=["*"],
-            conditions={"StringEquals": {"cloudwatch:namespace": "Glue"}},
-        )
-        yield from self._interfaces()
-
-    def _interfaces(self) -> Iterator[iam.PolicyStatement]:
-        # EC2 has no resource-level permissions for Describe calls.
-        yield _allow(
-            "SeeNetwork",
-            [
-                "ec2:DescribeNetworkInterfaces",
-                "ec2:DescribeRouteTables",
-                "ec2:DescribeSecurityGroups",
-                "ec2:DescribeSubnets",
-                "ec2:DescribeVpcAttribute",
-                "ec2:DescribeVpcEndpoints",
-            ],
-            "*",
-        )
-        yield _allow(
-            "MakeInterfaces",
-            ["ec2:CreateNetworkInterface"],
-            arn("ec2", "network-interface/*"),
-            Fn.join("", [arn("ec2", "security-group/"), self.security_group.security_group_id]),
-            *(Fn.join("", [arn("ec2", "subnet/"), one]) for one in self._props.network.private_subnet_ids),
-        )
-        tagged = {"ForAllValues:StringEquals": {"aws:TagKeys": ["aws-glue-service-resource"]}}
-        yield iam.PolicyStatement(
-            sid="TagInterfaces",
-            actions=["ec2:CreateTags", "ec2:DeleteTags"],
-            resources=[arn("ec2", "network-interface/*")],
-            conditions=tagged,
-        )
-        # Of an interface that Glue made, the id is known only to Glue.
-        yield _allow("RemoveInterfaces", ["ec2:DeleteNetworkInterface"], arn("ec2", "network-interface/*"))
-
-    def _connection_arns(self) -> list[str]:
-        names = [
-            self._props.naming.text(_network(number))
-            for number, _ in enumerate(self._props.network.private_subnet_ids, 1)
-        ]
-        return [arn("glue", "catalog"), *(arn("glue", f"connection/{name}") for name in names)]
 
     def _log_prefix(self) -> str:
         return LOG_PREFIX + self._props.naming.text(JOB)
@@ -277,7 +212,7 @@ class GlueJob(Construct):
             f"Network{number}",
             catalog_id=Fn.ref("AWS::AccountId"),
             connection_input=own.ConnectionInputProperty(
-                name=self._props.naming.name(_network(number)),
+                name=self._props.naming.name(connection(number)),
                 description=f"Private subnet {number}",
                 connection_type="NETWORK",
                 physical_connection_requirements=own.PhysicalConnectionRequirementsProperty(
@@ -297,11 +232,3 @@ def late_minutes(timeout_minutes: int) -> int:
 def wheels_of(release: Path) -> list[str]:
     """File names of the wheels in a release, in order."""
     return sorted(path.name for path in (release / WHEELS).glob("*.whl"))
-
-
-def _network(number: int) -> str:
-    return f"network-{number}"
-
-
-def _allow(sid: str, actions: Sequence[str], *resources: str) -> iam.PolicyStatement:
-    return iam.PolicyStatement(sid=sid, actions=list(actions), resources=list(resources))

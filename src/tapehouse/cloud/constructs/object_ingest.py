@@ -42,7 +42,7 @@ DELIVERY_ATTEMPTS = 24
 class ObjectIngestProps:
     """`concurrency` is what the validator reserves, `statements` and `environment` are its handler's besides what
     reading the queue takes. `rules` are purposes of the deployment's other rules: what they cannot deliver is kept in
-    the same queue, so that there is one place to look and to redrive from.
+    one queue.
     """
 
     naming: Naming
@@ -57,7 +57,8 @@ class ObjectIngestProps:
 
 class ObjectIngest(Construct):
     """`rule` sends what lands to `queue.queue`, which the `validator` reads in batches through `mapping`; what it gives
-    up goes to `queue.dead_letters`, what the rule could not deliver to `undelivered`.
+    up, and what the rule could not deliver, goes to `queue.dead_letters`: both are the same event. `undelivered` is for
+    events of other kinds.
     """
 
     rule: events.CfnRule
@@ -84,8 +85,9 @@ class ObjectIngest(Construct):
             lifecycle=props.lifecycle,
         ).queue
         # By name: the rule refers to the queues, and their policies to the rule.
-        admit_rule(self.queue.queue, arn("events", f"rule/{naming.text(RULE)}"), sid=title(RULE))
-        for purpose in (RULE, *props.rules):
+        for queue in (self.queue.queue, self.queue.dead_letters):
+            admit_rule(queue, arn("events", f"rule/{naming.text(RULE)}"), sid=title(RULE))
+        for purpose in props.rules:
             admit_rule(self.undelivered, arn("events", f"rule/{naming.text(purpose)}"), sid=title(purpose))
         self.rule = self._rule(props)
         self.validator = PythonFunction(
@@ -127,12 +129,12 @@ class ObjectIngest(Construct):
                     id="Objects",
                     arn=self.queue.queue.queue_arn,
                     retry_policy=retries,
-                    dead_letter_config=events.CfnRule.DeadLetterConfigProperty(arn=self.undelivered.queue_arn),
+                    dead_letter_config=events.CfnRule.DeadLetterConfigProperty(arn=self.queue.dead_letters.queue_arn),
                 )
             ],
         )
         # The first event must not find a queue that refuses it.
-        for queue in (self.queue.queue, self.undelivered):
+        for queue in (self.queue.queue, self.queue.dead_letters):
             rule.node.add_dependency(queue.node.find_child("Policy"))
         return rule
 

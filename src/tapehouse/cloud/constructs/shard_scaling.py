@@ -153,6 +153,7 @@ def shard_bounds(settings: Settings, plan: Plan, datasets: Sequence[str]) -> dic
     streams can be as wide as they may at once.
     """
     planned = {name: plan.dataset(name).shards or 1 for name in datasets}
-    quota = quotas.shards(settings).value / max(1, sum(planned.values()))
-    factor = max(1.0, min(float(HEADROOM), quota))
-    return {name: (shards, int(shards * factor)) for name, shards in planned.items()}
+    quota, total = int(quotas.shards(settings).value), sum(planned.values())
+    return {
+        name: (shards, max(shards, min(HEADROOM * shards, shards * quota // total))) for name, shards in planned.items()
+    }

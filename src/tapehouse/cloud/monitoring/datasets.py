@@ -25,11 +25,6 @@ def dataset_watches(parts: Components, one: Watched) -> Iterator[Watch]:
     yield from _runs(parts, one)
 
 
-def purposes(parts: Components, one: Watched) -> list[str]:
-    """Of the dataset's alarms."""
-    return [watch.purpose for watch in dataset_watches(parts, one)]
-
-
 def _stream(parts: Components, one: Watched) -> Iterator[Watch]:
     metrics, head = parts.metrics, one.dataset.purpose
     yield Watch(

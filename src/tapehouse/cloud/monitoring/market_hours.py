@@ -119,7 +119,8 @@ def _or_always(calendar: Calendar | None) -> Mapping[int, Windows]:
 
 
 def _within(found: Windows, minute: str) -> str:
-    return " OR ".join(f"({minute}>={start} AND {minute}<{stop})" for start, stop in found)
+    # Of nothing, what is never true.
+    return " OR ".join(f"({minute}>={start} AND {minute}<{stop})" for start, stop in found) or f"{minute}<0"
 
 
 def _months(months: list[int], series: str) -> Iterator[str]:
