@@ -223,7 +223,7 @@ crashes = st.lists(st.sampled_from(["", "", "before", "after", "after"]), max_si
 
 @pytest.mark.parametrize("lanes", [1, 3])
 @settings(
-    max_examples=50, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
+    max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
 )
 @given(kinds=kinds, crashes=crashes, data=st.data())
 def test_every_good_record_lands_once_and_in_order(

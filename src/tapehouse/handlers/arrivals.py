@@ -88,12 +88,17 @@ def arrivals_of(body: str) -> list[Arrival]:
             if event.get("detail-type") != "Object Created":
                 return []
             found = detail["object"]
-            return [Arrival(detail["bucket"]["name"], found["key"], found.get("version-id") or "")]
+            return _files([Arrival(detail["bucket"]["name"], found["key"], found.get("version-id") or "")])
         if event.get("Event") == "s3:TestEvent":
             return []
-        return [_notified(record["s3"]) for record in event["Records"]]
+        return _files([_notified(record["s3"]) for record in event["Records"]])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RefusedError("the message is no event of a created object", fix="see who sends to the queue") from error
+
+
+def _files(arrivals: Sequence[Arrival]) -> list[Arrival]:
+    """Without the empty objects by which consoles show folders."""
+    return [arrival for arrival in arrivals if not arrival.key.endswith("/")]
 
 
 def _notified(event: Mapping[str, Any]) -> Arrival:
@@ -115,12 +120,12 @@ class Examiner:
         metadata, size = head.get("Metadata") or {}, int(head["ContentLength"])
         if _judged_before(arrival, metadata):
             return Examined(metadata["sha256"], size)
-        kept_max = 0 if dataset is None else _kept_max(dataset, arrival, size)
+        kept_max = None if dataset is None else _kept_max(dataset, arrival, size)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, PurePosixPath(arrival.key).name)
             with path.open("wb") as kept:
-                sha256 = self._read(arrival, kept, kept_max, seconds_left)
-            if dataset is None or not kept_max:
+                sha256 = self._read(arrival, kept, kept_max or 0, seconds_left)
+            if dataset is None or kept_max is None:
                 return Examined(sha256, size)
             part = kept_max < size
             if part:
@@ -169,11 +174,11 @@ def _judged_before(arrival: Arrival, metadata: Mapping[str, str]) -> bool:
         return False
 
 
-def _kept_max(dataset: Dataset, arrival: Arrival, size: int) -> int:
-    """Bytes of the object that are judged; 0: none."""
+def _kept_max(dataset: Dataset, arrival: Arrival, size: int) -> int | None:
+    """Bytes of the object that are judged; None: it is not."""
     if dataset.contract.feed.format in _LINES and not arrival.key.lower().endswith(".zip"):
         return min(size, HEAD_BYTES)
-    return size if size <= WHOLE_BYTES_MAX else 0
+    return size if size <= WHOLE_BYTES_MAX else None
 
 
 def _cut(path: Path) -> None:

@@ -1,0 +1,352 @@
+"""Landed objects: one run a content, however often and in whatever company its event comes."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emulator import Emulator
+from tapehouse.handlers import object_validator
+from tapehouse.handlers.arrivals import HEAD_BYTES, Arrival, Examiner, RefusedError, arrivals_of
+from tapehouse.handlers.judging import Datasets
+from tapehouse.handlers.lineage import Lineage
+from tapehouse.handlers.object_validator import ObjectValidator
+from tapehouse.handlers.streaming import StreamValidator
+from tapehouse.handlers.surroundings import Surroundings
+from tapehouse.synthetic.truth import Generated
+
+from .conftest import DATASET
+from .test_streaming import _records
+
+
+class Glue:
+    """The service's refusals, which an emulator does not have, before the emulator's own client."""
+
+    def __init__(self, glue: Any) -> None:
+        self._glue = glue
+        self.refuse = ""
+        self.runs: list[dict[str, Any]] = []
+
+    def start_job_run(self, **request: Any) -> Any:
+        if self.refuse:
+            from botocore.exceptions import ClientError
+
+            raise ClientError({"Error": {"Code": self.refuse, "Message": "no"}}, "StartJobRun")
+        answer = self._glue.start_job_run(**request)
+        self.runs.append(request)
+        return answer
+
+
+@pytest.fixture(scope="module")
+def job(aws: Emulator, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A job that does nothing."""
+    s3, bucket = aws.client("s3"), f"scripts-{uuid.uuid4().hex[:8]}"
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": aws.region})
+    s3.put_object(Bucket=bucket, Key="job.py", Body=b"print('done')\n")
+    name = f"job-{uuid.uuid4().hex[:8]}"
+    trust = {"Version": "2012-10-17", "Statement": []}
+    role = aws.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    command = {"Name": "glueetl", "ScriptLocation": f"s3://{bucket}/job.py", "PythonVersion": "3"}
+    aws.client("glue").create_job(Name=name, Role=role, Command=command, GlueVersion="6.0")
+    return name
+
+
+@pytest.fixture
+def glue(aws: Emulator) -> Glue:
+    return Glue(aws.client("glue"))
+
+
+@pytest.fixture
+def place(here: Surroundings, job: str) -> Surroundings:
+    return replace(here, glue_job=job, pipeline="lake")
+
+
+@pytest.fixture
+def validator(place: Surroundings, aws: Emulator, glue: Glue) -> ObjectValidator:
+    return ObjectValidator(place, aws.client("s3"), aws.client("dynamodb"), aws.client("sns"), glue)
+
+
+@pytest.fixture
+def content(tape: Generated) -> bytes:
+    """A file that no other test has landed."""
+    lines = tape.files[0].read_bytes().splitlines(keepends=True)
+    note = uuid.uuid4().hex[:12].encode()
+    return b"".join([*lines[:200], lines[1].replace(lines[1].split(b",")[6], note, 1)])
+
+
+Land = Callable[..., str]
+
+
+@pytest.fixture
+def land(place: Surroundings, aws: Emulator) -> Land:
+    """Put an object; returns the body of its event."""
+
+    def put(body: bytes, name: str = "trades.csv", *, dataset: str = DATASET) -> str:
+        key = f"landing/{dataset}/{name}"
+        aws.client("s3").put_object(Bucket=place.raw_bucket, Key=key, Body=body)
+        return event(place.raw_bucket, key)
+
+    return put
+
+
+def event(bucket: str, key: str, version: str = "") -> str:
+    """As EventBridge sends it."""
+    created = {"key": key, "size": 1, "etag": "e", "sequencer": "1", **({"version-id": version} if version else {})}
+    detail = {"version": "0", "bucket": {"name": bucket}, "object": created, "reason": "PutObject"}
+    return json.dumps({"source": "aws.s3", "detail-type": "Object Created", "detail": detail})
+
+
+def test_a_file_is_judged_and_given_to_a_run(
+    validator: ObjectValidator,
+    glue: Glue,
+    land: Land,
+    content: bytes,
+    aws: Emulator,
+    place: Surroundings,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert validator.process({"m1": land(content)}) == []
+    (run,) = glue.runs
+    assert run["Arguments"] == {
+        "--contract": f"s3://scripts/releases/abc/contracts/{DATASET}.yaml",
+        "--input": f"s3://{place.raw_bucket}/landing/{DATASET}/trades.csv",
+        "--reference": f"symbols=s3://scripts/releases/abc/references/{DATASET}/symbols.csv",
+    }
+    item = _item(aws, content)
+    assert item["status"] == {"S": "started"}
+    assert item["job_run_id"]["S"].startswith("jr_")
+    assert item["bytes"] == {"N": str(len(content))}
+    assert item["rows"] == {"N": "200"}
+    assert int(item["expires_at"]["N"]) > 0
+    assert "claimed_until" not in item
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    totals = {name: sum(line.get(name, 0) for line in told) for name in ("RowsIn", "ObjectsLanded", "BytesIn")}
+    assert totals == {"RowsIn": 200, "ObjectsLanded": 1, "BytesIn": len(content)}
+
+
+def _item(aws: Emulator, content: bytes) -> dict[str, Any]:
+    key = {"dataset": {"S": DATASET}, "sha256": {"S": hashlib.sha256(content).hexdigest()}}
+    found: dict[str, Any] = aws.client("dynamodb").get_item(TableName="lineage", Key=key)["Item"]
+    return found
+
+
+def test_the_same_content_is_given_to_one_run(
+    validator: ObjectValidator, glue: Glue, land: Land, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Twice in a batch, again later, under another name."""
+    body = land(content)
+    assert validator.process({"m1": body, "m2": body}) == []
+    assert validator.process({"m3": body}) == []
+    assert validator.process({"m4": land(content, "again.csv")}) == []
+    assert len(glue.runs) == 1
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert sum(line.get("ObjectsLanded", 0) for line in told) == 1
+
+
+def test_objects_of_a_dataset_are_given_to_one_run(
+    validator: ObjectValidator, glue: Glue, land: Land, content: bytes, place: Surroundings
+) -> None:
+    lines = content.splitlines(keepends=True)
+    bodies = {f"m{n}": land(b"".join([lines[0], *lines[n:]]), f"part {n}+.csv") for n in range(1, 4)}
+    assert validator.process(bodies) == []
+    (run,) = glue.runs
+    expected = [f"s3://{place.raw_bucket}/landing/{DATASET}/part {n}+.csv" for n in range(1, 4)]
+    assert run["Arguments"]["--input"] == ",".join(expected)
+
+
+def test_a_job_with_all_its_runs_is_asked_again(
+    validator: ObjectValidator, glue: Glue, land: Land, content: bytes, aws: Emulator
+) -> None:
+    body = land(content)
+    glue.refuse = "ConcurrentRunsExceededException"
+    assert validator.process({"m1": body}) == ["m1"]
+    assert _item(aws, content)["status"] == {"S": "validated"}
+    glue.refuse = ""
+    assert validator.process({"m1": body}) == []
+    assert len(glue.runs) == 1
+
+
+def test_a_content_that_another_has_in_hand_is_asked_again(
+    validator: ObjectValidator, glue: Glue, land: Land, content: bytes, aws: Emulator
+) -> None:
+    """Two deliveries at the same time: the first is between claim and start. One that died there holds nothing up
+    for longer than its claim.
+    """
+    body = land(content)
+    glue.refuse = "ConcurrentRunsExceededException"
+    validator.process({"m1": body})
+    glue.refuse = ""
+    lineage, sha256 = Lineage(aws.client("dynamodb"), "lineage"), hashlib.sha256(content).hexdigest()
+    assert lineage.claim(DATASET, sha256, 600)
+    assert not lineage.claim(DATASET, sha256, 600)
+    assert validator.process({"m2": body}) == ["m2"]
+    assert glue.runs == []
+    lineage.release(DATASET, sha256)
+    assert lineage.claim(DATASET, sha256, -1)
+    assert validator.process({"m2": body}) == []
+    assert len(glue.runs) == 1
+
+
+def test_a_run_that_failed_is_started_again(
+    validator: ObjectValidator, glue: Glue, land: Land, content: bytes, aws: Emulator
+) -> None:
+    body = land(content)
+    validator.process({"m1": body})
+    for status, runs in (("published", 1), ("failed", 2)):
+        aws.client("dynamodb").update_item(
+            TableName="lineage",
+            Key={"dataset": {"S": DATASET}, "sha256": {"S": hashlib.sha256(content).hexdigest()}},
+            UpdateExpression="SET #s = :s",
+            ExpressionAttributeNames={"#s": "status"},
+            ExpressionAttributeValues={":s": {"S": status}},
+        )
+        assert validator.process({"m2": body}) == []
+        assert len(glue.runs) == runs
+
+
+@pytest.mark.parametrize(
+    ("body", "dataset", "reason"),
+    [
+        (b"not,a,known,header\n1,2,3,4\n", DATASET, "header"),
+        (b"", DATASET, "empty"),
+        (b"\x1f\x8bdamaged", DATASET, "header"),
+        (b"a,b\n", "nobody", "no contract of dataset 'nobody'"),
+    ],
+)
+def test_a_file_that_cannot_be_read_fails_alone(
+    validator: ObjectValidator,
+    glue: Glue,
+    land: Land,
+    content: bytes,
+    body: bytes,
+    dataset: str,
+    reason: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bad = land(body, "bad.csv", dataset=dataset)
+    assert validator.process({"bad": bad, "good": land(content)}) == ["bad"]
+    assert len(glue.runs) == 1
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    failed = next(line for line in told if line.get("event") == "failed")
+    assert (failed["message"], reason in failed["reason"]) == ("bad", True)
+
+
+def test_an_object_that_is_gone_is_nothing_to_do(
+    validator: ObjectValidator, glue: Glue, place: Surroundings, aws: Emulator, content: bytes
+) -> None:
+    s3, key = aws.client("s3"), f"landing/{DATASET}/a.csv"
+    s3.put_bucket_versioning(Bucket=place.raw_bucket, VersioningConfiguration={"Status": "Enabled"})
+    first = s3.put_object(Bucket=place.raw_bucket, Key=key, Body=content)["VersionId"]
+    second = s3.put_object(Bucket=place.raw_bucket, Key=key, Body=content + content.splitlines(True)[1])["VersionId"]
+    s3.delete_object(Bucket=place.raw_bucket, Key=key, VersionId=first)
+    assert validator.process({"m1": event(place.raw_bucket, key, first)}) == []
+    assert validator.process({"m0": event(place.raw_bucket, f"landing/{DATASET}/never.csv")}) == []
+    assert glue.runs == []
+    assert validator.process({"m2": event(place.raw_bucket, key, second)}) == []
+    assert len(glue.runs) == 1
+
+
+def test_what_the_stream_validator_landed_is_only_started(
+    validator: ObjectValidator,
+    glue: Glue,
+    place: Surroundings,
+    aws: Emulator,
+    content: bytes,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    streams = StreamValidator(place, aws.client("s3"), aws.client("dynamodb"), aws.client("sns"))
+    streams.process(_records(content.splitlines(keepends=True)[150:], every_seconds=0))
+    keys = [item["Key"] for item in aws.client("s3").list_objects_v2(Bucket=place.raw_bucket)["Contents"]]
+    capsys.readouterr()
+    assert validator.process({"m1": event(place.raw_bucket, keys[0])}) == []
+    assert len(glue.runs) == 1
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [name for line in told for name in line if name in ("RowsIn", "ObjectsLanded")] == ["ObjectsLanded"]
+
+
+def test_of_a_large_file_the_beginning_is_judged(
+    place: Surroundings, aws: Emulator, tape: Generated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is cut off is no fault of the file: plain, and compressed."""
+    dataset = Datasets(place.contracts, place.references).get(DATASET)
+    plain = tape.files[0].read_bytes()
+    s3, examiner = aws.client("s3"), Examiner(aws.client("s3"))
+    for name, body in (("a.csv", plain), ("a.csv.gz", gzip.compress(plain))):
+        s3.put_object(Bucket=place.raw_bucket, Key=f"landing/{DATASET}/{name}", Body=body)
+        arrival = Arrival(place.raw_bucket, f"landing/{DATASET}/{name}")
+        whole = examiner.examine(arrival, dataset, lambda: 100.0)
+        assert whole.findings is not None
+        assert (whole.part, whole.findings.rows) == (False, 3_000)
+        monkeypatch.setattr("tapehouse.handlers.arrivals.HEAD_BYTES", len(body) // 2)
+        half = examiner.examine(arrival, dataset, lambda: 100.0)
+        assert half.findings is not None
+        assert (half.part, half.sha256, half.size) == (True, hashlib.sha256(body).hexdigest(), len(body))
+        assert 1_000 < half.findings.rows < 2_500
+        assert not [code for code in half.findings.rules if code.startswith("malformed") and code not in
+                    whole.findings.rules]  # fmt: skip
+        monkeypatch.setattr("tapehouse.handlers.arrivals.HEAD_BYTES", HEAD_BYTES)
+
+
+def test_an_object_larger_than_the_time_there_is(place: Surroundings, aws: Emulator) -> None:
+    aws.client("s3").put_object(Bucket=place.raw_bucket, Key=f"landing/{DATASET}/a.csv", Body=b"1" * 3_000_000)
+    with pytest.raises(RefusedError, match="could be read in the time") as told:
+        Examiner(aws.client("s3")).examine(Arrival(place.raw_bucket, f"landing/{DATASET}/a.csv"), None, lambda: 0.0)
+    assert "smaller" in told.value.fix
+
+
+def test_messages_that_time_does_not_allow_come_again(validator: ObjectValidator, land: Land, content: bytes) -> None:
+    body = land(content)
+    assert validator.process({"m1": body, "m2": body}, lambda: 5.0) == ["m1", "m2"]
+
+
+def test_keys_are_read_as_their_sender_writes_them() -> None:
+    assert arrivals_of(event("b", "landing/a/x+y%20 z.csv")) == [Arrival("b", "landing/a/x+y%20 z.csv")]
+    s3 = {"bucket": {"name": "b"}, "object": {"key": "landing/a/x%2By+z.csv", "versionId": "v"}}
+    assert arrivals_of(json.dumps({"Records": [{"s3": s3}]})) == [Arrival("b", "landing/a/x+y z.csv", "v")]
+    assert arrivals_of(json.dumps({"Event": "s3:TestEvent"})) == []
+    assert arrivals_of(event("b", "landing/a/")) == []
+    assert arrivals_of(json.dumps({"detail-type": "Object Deleted", "detail": {}})) == []
+
+
+@pytest.mark.parametrize(
+    "body", ["", "no json", "[]", "{}", '"text"', '{"detail-type": "Object Created", "detail": 1}']
+)
+def test_other_messages_are_refused(body: str) -> None:
+    with pytest.raises(RefusedError):
+        arrivals_of(body)
+
+
+@pytest.mark.parametrize("key", ["other/x.csv", "landing/x.csv", "landing//x.csv", "landing/a/", "landing/a/x,y.csv",
+                                 "landing/a/x*.csv", "landing/a/{x}.csv"])  # fmt: skip
+def test_keys_that_the_job_could_not_be_told_are_refused(key: str) -> None:
+    with pytest.raises(RefusedError):
+        _ = Arrival("b", key).dataset
+
+
+def test_an_event_of_lambda(
+    validator: ObjectValidator, land: Land, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Context:
+        def get_remaining_time_in_millis(self) -> int:
+            return 60_000
+
+    monkeypatch.setattr(object_validator, "_validator", validator)
+    records = [{"messageId": "m1", "body": land(content)}, {"messageId": "m2", "body": "{}"}]
+    answer = object_validator.handler({"Records": records}, Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m2"}]}
+
+
+def test_every_packaged_contract_is_compiled_beforehand(
+    place: Surroundings, package: Path, aws: Emulator, glue: Glue
+) -> None:
+    made = ObjectValidator(place, aws.client("s3"), aws.client("dynamodb"), aws.client("sns"), glue)
+    made.warm()
+    assert set(made._datasets._known) == {DATASET}
