@@ -7,11 +7,13 @@ Pure functions over dictionaries: no credentials, no network, no CDK. `evaluate`
 from tapehouse.cloud.policy.account import Account, Permit, evaluate
 from tapehouse.cloud.policy.decide import Decision, Policies, decide
 from tapehouse.cloud.policy.documents import Document, PolicyError, Statement
+from tapehouse.cloud.policy.replay import Call, denied, idle
 from tapehouse.cloud.policy.request import Caller, Request
 from tapehouse.cloud.policy.resolve import Place, Resolver
 
 __all__ = [
     "Account",
+    "Call",
     "Caller",
     "Decision",
     "Document",
@@ -23,5 +25,7 @@ __all__ = [
     "Resolver",
     "Statement",
     "decide",
+    "denied",
     "evaluate",
+    "idle",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -54,6 +55,12 @@ class Account:
             if name in (permit.logical_id, permit.arn, permit.arn.rpartition("/")[2]):
                 return permit
         raise PolicyError(f"no role {name!r}", fix=f"name one of: {', '.join(sorted(self.roles))}")
+
+    def with_role(self, permit: Permit) -> Account:
+        """The same account with another version of one of its roles."""
+        changed = copy.copy(self)
+        changed.roles = {**self.roles, permit.logical_id: permit}
+        return changed
 
     def policy_of(self, resource: str) -> Document | None:
         """The policy of the resource itself, or of what contains it (an object's bucket, a version's function)."""

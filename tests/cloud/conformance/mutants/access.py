@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .draft import BUCKET_POLICY, KEY, ROLE, Draft, mutant, set_everywhere, simple
+from .draft import BUCKET_POLICY, KEY, ROLE, Draft, mutant, set_everywhere, simple, without
 
 STRANGER = {"Fn::Sub": "arn:${AWS::Partition}:iam::999900001111:root"}
 IDENTITY = ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", ROLE)
@@ -75,6 +75,18 @@ def consumers_may_encrypt(draft: Draft) -> None:
 @mutant("C41")
 def consumers_are_not_in_the_key(draft: Draft) -> None:
     draft.unsay(foreign, KEY)
+
+
+@mutant("C41")
+def consumers_decrypt_through_another_service(draft: Draft) -> None:
+    for one in draft.statements(KEY):
+        if foreign(one):
+            for block in one["Condition"].values():
+                if "kms:ViaService" in block:
+                    block["kms:ViaService"] = {"Fn::Sub": "ec2.${AWS::Region}.${AWS::URLSuffix}"}
+
+
+without("C02", "AWS::SNS::Topic", "KmsMasterKeyId")
 
 
 @mutant("B12")
@@ -150,6 +162,12 @@ def any_account_may_read(draft: Draft) -> None:
     for one in draft.statements(BUCKET_POLICY):
         if foreign(one):
             one["Principal"] = "*"
+
+
+@mutant("C40")
+def everyone_may_read(draft: Draft) -> None:
+    anything = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*", "Principal": {"AWS": "999900001111"}}
+    draft.say(anything, BUCKET_POLICY)
 
 
 @mutant("C40")

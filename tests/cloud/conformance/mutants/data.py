@@ -102,6 +102,12 @@ def nothing_enters_the_tiers(draft: Draft) -> None:
         ]
 
 
+@mutant("C08")
+def tables_in_tiers_that_take_hours(draft: Draft) -> None:
+    tiering = {"Id": "all", "Status": "Enabled", "Tierings": [{"AccessTier": "ARCHIVE_ACCESS", "Days": 90}]}
+    set_everywhere(BUCKET, "IntelligentTieringConfigurations", [tiering])(draft)
+
+
 @mutant("C09")
 def no_deep_archive(draft: Draft) -> None:
     _stopped(draft, "DEEP_ARCHIVE")
@@ -158,6 +164,26 @@ def classes_go_up_again(draft: Draft) -> None:
             {"StorageClass": "GLACIER", "TransitionInDays": 30},
             {"StorageClass": "STANDARD_IA", "TransitionInDays": 90},
         ]
+
+
+@mutant("C12")
+def infrequent_access_too_short(draft: Draft) -> None:
+    for rule in rules(draft):
+        rule["Transitions"] = [
+            {"StorageClass": "STANDARD_IA", "TransitionInDays": 30},
+            {"StorageClass": "GLACIER", "TransitionInDays": 40},
+        ]
+
+
+@mutant("C12")
+def two_rules_move_objects_differently(draft: Draft) -> None:
+    for properties in draft.properties(BUCKET):
+        found = properties["LifecycleConfiguration"]["Rules"]
+        for rule in copy.deepcopy(found):
+            if rule.get("Transitions"):
+                rule["Id"] = "again"
+                rule["Transitions"][0]["TransitionInDays"] += 1
+                found.append(rule)
 
 
 @mutant("C12")
@@ -286,3 +312,11 @@ def tables_are_not_partitioned(draft: Draft) -> None:
     for properties in draft.properties("AWS::Glue::Table"):
         properties["TableInput"].pop("PartitionKeys", None)
         properties["TableInput"].pop("Parameters", None)
+
+
+@mutant("C45")
+def metadata_that_nobody_can_read(draft: Draft) -> None:
+    for properties in draft.properties("Custom::IcebergTable"):
+        for name in [name for name, value in properties.items() if "partition-specs" in str(value)]:
+            properties[name] = "{"
+    draft.drop("AWS::Glue::Table")

@@ -35,6 +35,9 @@ def buckets_send_no_events(draft: Draft) -> None:
         properties.pop("NotificationConfiguration", None)
 
 
+simple("C21", RULE, "State", "DISABLED")
+
+
 @mutant("C21", "B35")
 def queues_refuse_events(draft: Draft) -> None:
     draft.unsay(lambda one: one["Effect"] == "Allow", "AWS::SQS::QueuePolicy")
@@ -116,7 +119,7 @@ def streams_under_the_key_of_aws(draft: Draft) -> None:
     set_everywhere(STREAM, "StreamEncryption", {"EncryptionType": "KMS", "KeyId": "alias/aws/kinesis"})(draft)
 
 
-@mutant("C37")
+@mutant("C14", "C37")
 def readers_share(draft: Draft) -> None:
     for stacks, kind in ((draft.test, "test"), (draft.prod, "prod")):
         found = draft.stacks(kind)
@@ -127,6 +130,62 @@ def readers_share(draft: Draft) -> None:
                 for one in template["Resources"].values():
                     if one["Type"] == SOURCE and consumer.id in json.dumps(one["Properties"]["EventSourceArn"]):
                         one["Properties"]["EventSourceArn"] = {"Fn::GetAtt": [owners[consumer.get("StreamARN")], "Arn"]}
+
+
+@mutant("B48")
+def shared_readers_may_not_read(draft: Draft) -> None:
+    if any(True for _ in draft.resources(STREAM)):
+        readers_share(draft)
+    for action in ("kinesis:GetRecords", "kms:Decrypt"):
+        _unallow(draft, action)
+
+
+@mutant("C37")
+def consumers_of_another_stream(draft: Draft) -> None:
+    arn = {"Fn::Sub": "arn:${AWS::Partition}:kinesis:${AWS::Region}:${AWS::AccountId}:stream/other"}
+    set_everywhere("AWS::Kinesis::StreamConsumer", "StreamARN", arn)(draft)
+
+
+@mutant("C24")
+def sources_of_another_deployment(draft: Draft) -> None:
+    arn = {"Fn::Sub": "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:other"}
+    set_everywhere(SOURCE, "EventSourceArn", arn)(draft)
+
+
+@mutant("B48")
+def functions_of_another_deployment(draft: Draft) -> None:
+    set_everywhere(SOURCE, "FunctionName", "other")(draft)
+    set_everywhere(FUNCTION, "Role", {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/other"})(draft)
+
+
+@mutant("L20", "B13", "C26", "C23")
+def roles_of_another_deployment(draft: Draft) -> None:
+    set_everywhere(FUNCTION, "Role", {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/other"})(draft)
+
+
+@mutant("C24")
+def what_rules_call_loses_its_failures(draft: Draft) -> None:
+    """One more function, called by a rule, with nowhere for what failed to go."""
+    draft.add("AWS::Events::Rule", {"Targets": [{"Id": "f", "Arn": _function_arn(draft), **_dead(draft)}]})
+    for properties in draft.properties(FUNCTION):
+        properties.pop("DeadLetterConfig", None)
+    draft.drop("AWS::Lambda::EventInvokeConfig")
+
+
+def _function_arn(draft: Draft) -> Json:
+    for template in draft.templates():
+        for name, one in template["Resources"].items():
+            if one["Type"] == FUNCTION:
+                return {"Fn::GetAtt": [name, "Arn"]}
+    raise LookupError("no function")
+
+
+def _dead(draft: Draft) -> Json:
+    for properties in draft.properties(RULE):
+        for target in properties.get("Targets", []):
+            if "DeadLetterConfig" in target and "Fn::GetAtt" in json.dumps(target["DeadLetterConfig"]):
+                return {"DeadLetterConfig": target["DeadLetterConfig"]}
+    return {}
 
 
 @mutant("C38")
@@ -173,6 +232,12 @@ def nothing_uploads_the_script(draft: Draft) -> None:
 
 
 @mutant("C43")
+def somebody_else_uploads(draft: Draft) -> None:
+    arn = {"Fn::Sub": "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:other"}
+    set_everywhere("Custom::ReleaseFiles", "ServiceToken", arn)(draft)
+
+
+@mutant("C43")
 def the_job_is_made_before_its_script(draft: Draft) -> None:
     for resource in draft.resources(JOB):
         resource.pop("DependsOn", None)
@@ -196,6 +261,13 @@ def names_without_region(draft: Draft) -> None:
 def buckets_without_account(draft: Draft) -> None:
     for properties in draft.properties("AWS::S3::Bucket"):
         text = json.dumps(properties["BucketName"]).replace("${AWS::AccountId}", "444455556666")
+        properties["BucketName"] = json.loads(text)
+
+
+@mutant("B34")
+def buckets_with_names_too_long(draft: Draft) -> None:
+    for properties in draft.properties("AWS::S3::Bucket"):
+        text = json.dumps(properties["BucketName"]).replace("${AWS::Region}", "and-a-long-word-${AWS::Region}")
         properties["BucketName"] = json.loads(text)
 
 

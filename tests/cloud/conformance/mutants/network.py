@@ -93,6 +93,24 @@ def subnets_outside_the_vpc(draft: Draft) -> None:
         properties["CidrBlock"] = f"192.168.{number}.0/24"
 
 
+simple("C28", SUBNET, "VpcId", "vpc-0123456789abcdef0")
+simple("C29", ENDPOINT, "SubnetIds", ["subnet-0123456789abcdef0"])
+simple("C30", ENDPOINT, "SecurityGroupIds", ["sg-0123456789abcdef0"])
+simple("B05", "AWS::EC2::FlowLog", "LogGroupName", "elsewhere")
+
+
+@mutant("B04")
+def private_subnets_have_no_table(draft: Draft) -> None:
+    draft.drop("AWS::EC2::SubnetRouteTableAssociation")
+
+
+@mutant("C30")
+def endpoints_let_nothing_in(draft: Draft) -> None:
+    for properties in draft.properties(GROUP):
+        properties.pop("SecurityGroupIngress", None)
+    draft.drop("AWS::EC2::SecurityGroupIngress")
+
+
 simple("C28", "AWS::EC2::VPC", "EnableDnsSupport", False)
 simple("C29", ENDPOINT, "PrivateDnsEnabled", False)
 

@@ -96,6 +96,13 @@ def timeouts_are_not_noticed(draft: Draft) -> None:
 
 
 @mutant("C18")
+def failed_runs_are_told_to_nobody(draft: Draft) -> None:
+    for properties in draft.properties(RULE):
+        if "aws.glue" in json.dumps(properties):
+            properties["Targets"] = []
+
+
+@mutant("C18")
 def failed_runs_raise_no_alarm(draft: Draft) -> None:
     draft.drop(ALARM, _says("AWS/Events", "AWS/Logs"))
 

@@ -148,10 +148,9 @@ def _job(stacks: Stacks, job: Resource) -> Iterator[Need]:
     given = arguments(job)
     script = str(job.get("Command.ScriptLocation", ""))
     places = {"its script": script, "--raw": given.get("--raw", ""), "--lake": given.get("--lake", "")}
-    for what, location in places.items():
-        bucket = stacks.find(bucket_of(location), BUCKET)
-        if bucket is None:
-            continue
+    kept = [(what, location, stacks.find(bucket_of(location), BUCKET)) for what, location in places.items()]
+    # A place outside the deployment is another row's concern: C43 for the script, I11 for the rest.
+    for what, location, bucket in ((what, location, bucket) for what, location, bucket in kept if bucket):
         path = location.partition("://")[2].partition("/")[2].rstrip("/")
         target = f"{bucket.arn}/{path}" if what == "its script" else f"{bucket.arn}/{path}/any"
         actions = ["GetObject"] if what == "its script" else ["GetObject", "PutObject"]

@@ -129,10 +129,8 @@ def keys_cover_services_each_under_a_condition(stacks: Stacks) -> Iterator[str]:
 
 def _log_groups(stacks: Stacks) -> Iterator[str]:
     service = Caller.of_service(f"logs.{stacks.place.region}.amazonaws.com")
-    for group in stacks.of(LOGS):
-        key = stacks.key(group.get("KmsKeyId"))
-        if key is None:
-            continue
+    keyed = [(group, stacks.key(group.get("KmsKeyId"))) for group in stacks.of(LOGS)]
+    for group, key in ((group, key) for group, key in keyed if key):
         context = {"kms:EncryptionContext:aws:logs:arn": stacks.place.arn("logs", f"log-group:{group.ref}")}
         if not all(stacks.account.admits(service, action, key.arn, context) for action in EXCHANGE):
             yield f"{key}: its policy does not admit CloudWatch Logs for {group}"
