@@ -62,6 +62,7 @@ def install(path: Path) -> None:
     from ministack.core import iam_evaluator
     from ministack.core.responses import get_account_id
 
+    from emulator.glue_arns import containers
     from emulator.key_use import uses
 
     lines = Lines(path)
@@ -77,6 +78,8 @@ def install(path: Path) -> None:
     ) -> Any:
         denied = ask(access_key_id, iam_action, service, region, resource_arn, service_context)
         if denied is None:
+            for container in containers(resource_arn):
+                denied = denied or ask(access_key_id, iam_action, service, region, container, service_context)
             for use in uses(iam_action, resource_arn, region, get_account_id()):
                 denied = denied or ask(access_key_id, use.action, "kms", region, use.key, use.context)
         return denied

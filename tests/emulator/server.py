@@ -30,12 +30,14 @@ def main() -> None:
         deliveries,
         differences,
         event_sources,
+        glue_arns,
         glue_jobs,
         lambdas,
         recording,
         resources,
     )
 
+    glue_arns.install()
     recording.install(chosen.calls)
     differences.install(chosen)
     resources.install(chosen)
