@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tapehouse.cloud.node import use_bundled_node
 from tapehouse.cloud.settings import Settings
@@ -79,6 +79,10 @@ class StackFile:
     template: str
     resources: int
     bytes: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return asdict(self)
 
 
 def stacks_of(assembly: Path) -> list[StackFile]:
