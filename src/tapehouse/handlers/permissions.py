@@ -36,9 +36,7 @@ class On(StrEnum):
 Permissions = tuple[tuple[str, On], ...]
 
 _TOLD: Permissions = (
-    ("dynamodb:GetItem", On.LINEAGE_TABLE),
     ("dynamodb:PutItem", On.LINEAGE_TABLE),
-    ("dynamodb:UpdateItem", On.LINEAGE_TABLE),
     ("sns:Publish", On.ALERT_TOPIC),
     ("kms:Decrypt", On.DATA_KEY),
     ("kms:GenerateDataKey", On.DATA_KEY),
@@ -58,6 +56,8 @@ PERMISSIONS: Mapping[str, Permissions] = {
         ("s3:GetObject", On.LANDING_OBJECTS),
         ("s3:GetObjectVersion", On.LANDING_OBJECTS),
         ("glue:StartJobRun", On.GLUE_JOB),
+        ("dynamodb:GetItem", On.LINEAGE_TABLE),
+        ("dynamodb:UpdateItem", On.LINEAGE_TABLE),
         *_TOLD,
     ),
     "redrive": (
