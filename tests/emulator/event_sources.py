@@ -15,62 +15,12 @@ import json
 import logging
 import time
 import uuid
-from collections import deque
-from dataclasses import dataclass, field
 from typing import Any
 
-from emulator.inside import allowed
+from emulator.mappings import Batch, Mapping, Shard
 
 RETRY_SECONDS = 0.2
-# Lambda gives up on a batch that is throttled only by its age, so that is no attempt either.
 _LOG = logging.getLogger("emulator.event_sources")
-
-
-@dataclass
-class Batch:
-    """Records of one shard, oldest first, and how often they were tried again."""
-
-    records: list[dict[str, Any]]
-    retries: int = 0
-
-
-@dataclass
-class Shard:
-    """Where a mapping stands in a shard: `position` counts records from the oldest; `pending` are taken, not done."""
-
-    position: int
-    pending: deque[Batch] = field(default_factory=deque)
-    not_before: float = 0.0
-
-
-@dataclass
-class Mapping:
-    """One event source mapping in one pass: `esm` is ministack's record, `function` the function's."""
-
-    esm: dict[str, Any]
-    function: dict[str, Any]
-    stream: dict[str, Any]
-
-    @property
-    def role(self) -> str:
-        return str((self.function.get("config") or self.function)["Role"])
-
-    @property
-    def name(self) -> str:
-        return str((self.function.get("config") or self.function)["FunctionName"])
-
-    def limit(self, name: str, default: int = -1) -> int:
-        """A number of the mapping; -1 is no limit."""
-        return int(self.esm.get(name, default) if self.esm.get(name) is not None else default)
-
-    def may(self, action: str, resource: str) -> bool:
-        if allowed(self.role, self.name, action, resource):
-            return True
-        self.esm["LastProcessingResult"] = f"PROBLEM: {self.role} is not authorized to perform {action} on {resource}"
-        _LOG.error("%s", self.esm["LastProcessingResult"])
-        return False
-
-
 _SHARDS: dict[tuple[str, str], Shard] = {}
 
 
@@ -126,13 +76,17 @@ def _mapping(esm: dict[str, Any]) -> Mapping | None:
 
 def _run(mapping: Mapping) -> bool:
     busy = False
+    known = set(_SHARDS)
     for name, shard in list(mapping.stream["shards"].items()):
         key = (mapping.esm["UUID"], name)
         if key not in _SHARDS:
-            first = 0 if mapping.esm.get("StartingPosition") == "TRIM_HORIZON" else len(shard["records"])
+            # A shard that came by splitting or merging is read from its start.
+            later = any(owner == mapping.esm["UUID"] for owner, _ in known)
+            from_start = later or mapping.esm.get("StartingPosition") == "TRIM_HORIZON"
+            first = 0 if from_start else len(shard["records"])
             _SHARDS[key] = Shard(first)
         state = _SHARDS[key]
-        if time.monotonic() < state.not_before:
+        if time.monotonic() < state.not_before or not _read_through(mapping, shard.get("parent_shard_id")):
             continue
         if not state.pending:
             taken = shard["records"][state.position : state.position + mapping.limit("BatchSize", 100)]
@@ -143,6 +97,15 @@ def _run(mapping: Mapping) -> bool:
             state.pending.append(Batch(list(taken)))
         busy = _process(mapping, name, state) or busy
     return busy
+
+
+def _read_through(mapping: Mapping, parent: str | None) -> bool:
+    """Whether nothing is left of the shard that was split or merged: what follows it waits."""
+    shard = mapping.stream["shards"].get(parent)
+    if parent is None or shard is None:
+        return True
+    state = _SHARDS[(mapping.esm["UUID"], parent)]
+    return not state.pending and state.position >= len(shard["records"])
 
 
 def _may_read(mapping: Mapping) -> bool:
@@ -175,6 +138,7 @@ def _process(mapping: Mapping, shard: str, state: Shard) -> bool:
         return True
     result = lambda_svc._execute_function(mapping.function, {"Records": events})
     if result.get("throttle"):
+        # Only its age ends a batch that is throttled: that is no attempt.
         state.pending.appendleft(batch)
     elif result.get("error"):
         _failed(mapping, shard, state, batch, result)

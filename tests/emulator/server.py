@@ -34,6 +34,7 @@ def main() -> None:
         glue_jobs,
         lambdas,
         recording,
+        resharding,
         resources,
     )
 
@@ -44,6 +45,7 @@ def main() -> None:
     bucket_configurations.install()
     lambdas.install(chosen)
     deliveries.install()
+    resharding.install()
     event_sources.install()
     glue_jobs.install(chosen)
     athena.install()

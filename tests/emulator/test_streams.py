@@ -150,3 +150,29 @@ def test_a_role_that_may_not_read_the_stream_gets_nothing(emulator: Emulator, st
         "EventSourceMappings"
     ]
     assert "not authorized to perform kinesis:ListShards" in mapping["LastProcessingResult"]
+
+
+def test_records_of_a_new_shard_are_read_from_its_start(emulator: Emulator, stacks: Stacks) -> None:
+    out = stacks.deploy("split", template(*READ, BatchSize=10, StartingPosition="LATEST"), OUTPUTS)
+
+    def started() -> bool:
+        put(emulator, out["Stream"], "before")
+        return "Messages" in emulator.client("sqs").receive_message(QueueUrl=out["Seen"])
+
+    eventually(started, every=0.5)
+    kinesis = emulator.client("kinesis")
+    kinesis.update_shard_count(StreamName=out["Stream"], TargetShardCount=2, ScalingType="UNIFORM_SCALING")
+    summary = kinesis.describe_stream_summary(StreamName=out["Stream"])["StreamDescriptionSummary"]
+    assert summary["OpenShardCount"] == 2
+    shards = kinesis.list_shards(StreamName=out["Stream"])["Shards"]
+    assert ["EndingSequenceNumber" in shard["SequenceNumberRange"] for shard in shards] == [True, False, False]
+    assert {shard["ParentShardId"] for shard in shards[1:]} == {shards[0]["ShardId"]}
+    for number in range(8):
+        kinesis.put_record(StreamName=out["Stream"], Data=b"after", PartitionKey=str(number))
+    seen: list[str] = []
+
+    def all_seen() -> bool:
+        seen.extend(text for batch in drain(emulator, out["Seen"], 1) for text in batch if text == "after")
+        return len(seen) == 8
+
+    eventually(all_seen)

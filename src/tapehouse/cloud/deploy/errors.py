@@ -12,7 +12,7 @@ from tapehouse.errors import TapehouseError, UsageError
 class DeploymentError(TapehouseError):
     """AWS refused or could not finish something. `stack` is its name where there is one."""
 
-    exit_code = 8
+    exit_code = 9
 
     def __init__(self, message: str, *, stack: str = "", fix: str = "") -> None:
         super().__init__(f"{stack}: {message}" if stack else message, fix=fix)
