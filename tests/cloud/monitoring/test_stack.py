@@ -201,6 +201,16 @@ def test_how_long_runs_take(stacks: Stacks) -> None:
     assert duration.get("Threshold") == 0.8 * 7_200_000
 
 
+def test_gateways_are_watched_where_their_ids_are_known(stacks: Stacks) -> None:
+    gateways = [one.ref for one in stacks.of("AWS::EC2::NatGateway")]
+    found = [one for one in stacks.of("AWS::CloudWatch::Alarm") if one.get("Namespace") == "AWS/NATGateway"]
+    assert sorted((dimensions(one.properties)["NatGatewayId"], one.get("MetricName")) for one in found) == sorted(
+        (gateway, name) for gateway in gateways for name in ("ErrorPortAllocation", "PacketsDropCount")
+    )
+    assert len(gateways) == 2
+    assert not any("monitoring" in one.stack for one in found)
+
+
 def test_nothing_is_known_of_the_other_stack_but_names(assemblies: Mapping[tuple[str, str], Path]) -> None:
     for path in assemblies.values():
         template = monitoring(path)
@@ -218,7 +228,7 @@ def test_percentiles_are_told_from_statistics() -> None:
     metric = Metrics("test-a1", "lake").function("Duration", "f", "p99")
     one = made.make(Watch("slow", "It is slow.", metric, Bound.ABOVE, 1, Missing.UNKNOWN))
     assert (one.extended_statistic, one.statistic) == ("p99", None)
-    assert stack.resolve(one.alarm_actions) == [{"Fn::Sub": "arn:topic"}]
+    assert stack.resolve(one.alarm_actions) == ["arn:topic"]
 
 
 def test_more_children_than_an_alarm_may_have_are_refused() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aws_cdk import Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from tapehouse.cloud.blueprints.access import Access
@@ -27,7 +28,9 @@ from tapehouse.cloud.constructs.storage import DATA_PURPOSES, Storage, StoragePr
 from tapehouse.cloud.datasets import Dataset, datasets_of, names_of
 from tapehouse.cloud.lifecycle import Lifecycle
 from tapehouse.cloud.monitoring import job_events
-from tapehouse.cloud.monitoring.metrics import NAMESPACE, REQUESTS
+from tapehouse.cloud.monitoring.alarms import AlarmFactory
+from tapehouse.cloud.monitoring.gateways import gateway_watches
+from tapehouse.cloud.monitoring.metrics import NAMESPACE, REQUESTS, Metrics
 from tapehouse.cloud.naming import Naming
 from tapehouse.cloud.releases.catalogue import chosen
 from tapehouse.cloud.settings import Settings
@@ -74,6 +77,8 @@ class PipelineStack(Stack):
     job: GlueJob
     objects: ObjectIngest
     consumers: Consumers
+    gateway_alarms: tuple[cloudwatch.CfnAlarm, ...]
+    """Two for each NAT gateway; none in an existing network."""
 
     def __init__(self, scope: Construct, construct_id: str, *, props: PipelineProps) -> None:
         settings = props.settings
@@ -100,6 +105,7 @@ class PipelineStack(Stack):
                 self.naming, settings.consumers, self.storage.curated, self.encryption.data, self.denies
             ),
         )
+        self.gateway_alarms = self._gateway_alarms()
         apply_tags(self, settings, props.blueprint)
 
     def environment(self) -> dict[str, str]:
@@ -208,6 +214,12 @@ class PipelineStack(Stack):
                 statements=self.access.handler("object_validator"),
             ),
         )
+
+    def _gateway_alarms(self) -> tuple[cloudwatch.CfnAlarm, ...]:
+        made = () if self.network.made is None else self.network.made.public.nat_gateways
+        factory = AlarmFactory(self, self.naming, self.alerts.topic.topic_arn)
+        watches = gateway_watches(Metrics(self.settings.label, self.naming.service), [one.ref for one in made])
+        return tuple(factory.make(watch) for watch in watches)
 
     def _job(self, props: PipelineProps) -> GlueJob:
         return GlueJob(

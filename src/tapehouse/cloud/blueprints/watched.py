@@ -43,6 +43,7 @@ def components(
         job=naming.text(JOB, limit=JOB_LIMIT),
         job_seconds=stack.settings.job.timeout_minutes * 60,
         workgroup=naming.identifier("queries"),
+        gateways=len(stack.gateway_alarms) // 2,
     )
 
 

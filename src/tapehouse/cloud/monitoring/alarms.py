@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from aws_cdk import Fn
+from aws_cdk import Fn, Token
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
@@ -56,13 +56,15 @@ class Watch:
 
 
 class AlarmFactory:
-    """Makes alarms in `scope` that tell `topic`, an ARN for `Fn::Sub`, when they go off and when they are over."""
+    """Makes alarms in `scope` that tell a topic when they go off and when they are over. `topic` is its ARN: a token,
+    or a text for `Fn::Sub`.
+    """
 
     def __init__(self, scope: Construct, naming: Naming, topic: str) -> None:
         self._scope = scope
         self._naming = naming
-        self._topic = str(Fn.sub(topic))
         self._texts: dict[str, str] = {}
+        self._topic = self._sub(topic)
 
     def make(self, watch: Watch) -> cloudwatch.CfnAlarm:
         """The alarm."""
@@ -137,7 +139,8 @@ class AlarmFactory:
         ]
 
     def _sub(self, text: str) -> str:
-        if "${" not in text:
+        # A token is what it is; a text with pseudo parameters becomes one.
+        if "${" not in text or Token.is_unresolved(text):
             return text
         if text not in self._texts:
             self._texts[text] = str(Fn.sub(text))

@@ -45,7 +45,9 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """All of a deployment, by the names that it gives its parts. `job_seconds` is the timeout of a run."""
+    """All of a deployment, by the names that it gives its parts. `job_seconds` is the timeout of a run,
+    `gateways` the number of NAT gateways, whose alarms are in their own stack.
+    """
 
     settings: Settings
     naming: Naming
@@ -59,6 +61,7 @@ class Components:
     job: str
     job_seconds: int
     workgroup: str
+    gateways: int = 0
 
     @property
     def metrics(self) -> Metrics:

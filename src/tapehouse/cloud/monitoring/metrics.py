@@ -106,6 +106,10 @@ class Metrics:
         dimensions = (("QueryState", state), ("QueryType", "DML"), ("WorkGroup", workgroup))
         return Metric("AWS/Athena", name, dimensions, statistic)
 
+    def gateway(self, name: str, gateway_id: str) -> Metric:
+        """Of a NAT gateway."""
+        return Metric("AWS/NATGateway", name, (("NatGatewayId", gateway_id),))
+
     def key_calls(self) -> Metric:
         """Of the account's calls that use symmetric keys."""
         dimensions = (

@@ -14,6 +14,7 @@ from tapehouse.cloud.monitoring.alarms import AlarmFactory, Watch
 from tapehouse.cloud.monitoring.components import Components
 from tapehouse.cloud.monitoring.dashboards import Row, States, body
 from tapehouse.cloud.monitoring.datasets import dataset_row, dataset_watches
+from tapehouse.cloud.monitoring.gateways import gateway_purposes
 from tapehouse.cloud.monitoring.job_events import JobEvents
 from tapehouse.cloud.monitoring.services import service_rows, service_watches
 from tapehouse.cloud.synth import synthesizer
@@ -80,6 +81,7 @@ class MonitoringStack(Stack):
 
     def _unhealthy(self, services: list[Watch]) -> cloudwatch.CfnCompositeAlarm:
         children = [watch.purpose for watch in services] + [f"{name}-unhealthy" for name in self.composites]
+        children += gateway_purposes(self._parts.gateways)
         made = self._factory.composite(UNHEALTHY, "Something is wrong with the pipeline.", children)
         for watch in services:
             made.add_resource_dependency(self.alarms[watch.purpose])
@@ -89,7 +91,8 @@ class MonitoringStack(Stack):
 
     def _states(self, services: list[Watch]) -> Row:
         top = [UNHEALTHY, *(f"{name}-unhealthy" for name in self.composites)]
-        every = [*top, *(watch.purpose for watch in services)][:_STATES_MAX]
+        shared = (watch.purpose for watch in services)
+        every = [*top, *gateway_purposes(self._parts.gateways), *shared][:_STATES_MAX]
         return Row("Alarms", [States("State of alarms", [self._factory.name(purpose) for purpose in every])])
 
     def _dashboard(self, purpose: str, rows: list[Row]) -> cloudwatch.CfnDashboard:
