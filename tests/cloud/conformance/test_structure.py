@@ -6,6 +6,7 @@ import datetime as dt
 import importlib
 import inspect
 import pkgutil
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,7 +154,10 @@ def test_every_module_of_constructs_is_tested(module: str) -> None:
     """By a file of its name, by one that imports it, or (a blueprint) by its name. Coverage tells how far."""
     part, name = module.split(".")[-2:]
     texts = [path.read_text() for path in Path(__file__).parents[1].rglob("*.py")]
-    named = (Path(__file__).parents[1] / part / f"test_{name}.py").is_file() or any(module in text for text in texts)
+    stem = rf"\b{name}\b"
+    named = (Path(__file__).parents[1] / part / f"test_{name}.py").is_file() or any(
+        re.search(stem, one) for one in texts
+    )
     assert named or (part == "blueprints" and (name == "pipeline" or name.replace("_", "-") in blueprints()))
 
 

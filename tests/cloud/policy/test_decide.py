@@ -283,3 +283,7 @@ def test_a_decision_names_its_statements() -> None:
     policy = document(statement(Sid="Reads"), statement("Deny", Sid="Never"))
     decision = decide(Request(Caller.role(ROLE), "s3:GetObject", OBJECT), Policies((policy,)))
     assert str(decision) == "denied: explicit deny (policy.Statement[1][Never])"
+
+
+def test_a_statement_of_a_resource_without_principal_means_nobody() -> None:
+    assert not asked(Caller.role(ROLE), resource=READ)

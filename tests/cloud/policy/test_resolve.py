@@ -247,3 +247,92 @@ def test_mentions() -> None:
         "c": {"Fn::Sub": "${Eight}"},
     }
     assert mentioned(written) == {"One", "Two", "Three", "Four", "Five", "Seven", "Eight"}
+
+
+def own_policy(kind: str, **properties: Any) -> Account:
+    return Account.of({"main": {"Resources": {"One": {"Type": kind, "Properties": properties}}}})
+
+
+STATEMENT = {"Effect": "Allow", "Action": "*", "Resource": "*", "Principal": {"AWS": "444455556666"}}
+BODY = {"Version": "2012-10-17", "Statement": STATEMENT}
+
+
+@pytest.mark.parametrize(
+    ("account", "action", "arn"),
+    [
+        (
+            own_policy("AWS::SecretsManager::ResourcePolicy", SecretId="arn:aws:x:::secret", ResourcePolicy=BODY),
+            "secretsmanager:GetSecretValue",
+            "arn:aws:x:::secret",
+        ),
+        (
+            own_policy("AWS::Kinesis::ResourcePolicy", ResourceArn="arn:aws:x:::stream", ResourcePolicy=BODY),
+            "kinesis:PutRecord",
+            "arn:aws:x:::stream",
+        ),
+        (
+            own_policy("AWS::DynamoDB::Table", TableName="t", ResourcePolicy={"PolicyDocument": BODY}),
+            "dynamodb:GetItem",
+            "arn:aws:dynamodb:us-east-1:111122223333:table/t",
+        ),
+        (
+            own_policy("AWS::SNS::TopicPolicy", Topics=["arn:aws:x:::topic"], PolicyDocument='{"Statement": []}'),
+            "sns:Publish",
+            "",
+        ),
+    ],
+)
+def test_policies_that_resources_carry(account: Account, action: str, arn: str) -> None:
+    reader = Caller.role("arn:aws:iam::444455556666:role/reader")
+    identity = [next(iter(account.resource_policies.values()))]
+    if arn:
+        assert account.admits(reader, action, arn, identity=identity, owner="111122223333")
+        assert not account.admits(Caller.role("arn:aws:iam::7:role/x"), action, arn, identity=identity, owner="1")
+    else:
+        assert identity[0].statements == ()
+
+
+def test_an_invocation_may_be_limited_to_an_account() -> None:
+    account = own_policy(
+        "AWS::Lambda::Permission",
+        FunctionName="judge",
+        Action="lambda:InvokeFunction",
+        Principal="s3.amazonaws.com",
+        SourceAccount="111122223333",
+    )
+    function = "arn:aws:lambda:us-east-1:111122223333:function:judge"
+    s3 = Caller.of_service("s3.amazonaws.com")
+    assert account.admits(s3, "lambda:InvokeFunction", function, {"aws:SourceAccount": "111122223333"})
+    assert not account.admits(s3, "lambda:InvokeFunction", function, {"aws:SourceAccount": "444455556666"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties", "attribute", "found"),
+    [
+        ("AWS::IAM::Role", {"RoleName": "r", "Path": "/app/"}, "Arn", "arn:aws:iam::111122223333:role/app/r"),
+        (
+            "AWS::Glue::Table",
+            {"DatabaseName": "d", "TableInput": {"Name": "t"}},
+            "Arn",
+            "arn:aws:glue:us-east-1:111122223333:table/d/t",
+        ),
+        (
+            "AWS::Kinesis::StreamConsumer",
+            {"ConsumerName": "c", "StreamARN": "arn:aws:x:::s"},
+            "ConsumerARN",
+            "arn:aws:x:::s/consumer/c:1",
+        ),
+        ("AWS::Glue::Table", {"TableInput": "later"}, "Arn", "arn:aws:glue:us-east-1:111122223333:table//main-One"),
+        ("AWS::Made::Up", {}, "Arn", "arn:aws:made:us-east-1:111122223333:main-One"),
+    ],
+)
+def test_names_and_arns_by_type(kind: str, properties: dict[str, Any], attribute: str, found: str) -> None:
+    template = {"Resources": {"One": {"Type": kind, "Properties": properties}}}
+    assert Resolver(template, Place(stack="main")).value({"Fn::GetAtt": ["One", attribute]}) == found
+
+
+def test_conditions_of_other_kinds() -> None:
+    template = {"Conditions": {"Or": {"Fn::Or": [{"Fn::Equals": ["a", "b"]}, {"Fn::Equals": ["a", "a"]}]}}}
+    assert Resolver(template).condition("Or")
+    with pytest.raises(PolicyError, match="no ARN"):
+        Caller.role("role/x")

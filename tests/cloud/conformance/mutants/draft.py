@@ -62,11 +62,12 @@ class Draft:
                 for output in [key for key, value in told.items() if name in mentioned(value)]:
                     del told[output]
 
-    def add(self, kind: str, properties: Json, **more: Any) -> None:
-        """One more resource in the first stack of both environments."""
-        for stacks in (self.test, self.prod):
-            first = next(iter(stacks.values()))
-            first["Resources"][f"Added{len(first['Resources'])}"] = {"Type": kind, "Properties": properties, **more}
+    def add(self, kind: str, properties: Json, beside: str = "") -> None:
+        """One more resource in both environments, in the stack that has resources of the type `beside`."""
+        for template in self.templates():
+            there = template["Resources"]
+            if not beside or any(one["Type"] == beside for one in there.values()):
+                there[f"Added{len(there)}"] = {"Type": kind, "Properties": properties}
 
     # ---- policies --------------------------------------------------------------------------------------------------
 

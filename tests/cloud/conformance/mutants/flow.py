@@ -119,7 +119,7 @@ def streams_under_the_key_of_aws(draft: Draft) -> None:
     set_everywhere(STREAM, "StreamEncryption", {"EncryptionType": "KMS", "KeyId": "alias/aws/kinesis"})(draft)
 
 
-@mutant("C14", "C37")
+@mutant("C37")
 def readers_share(draft: Draft) -> None:
     for stacks, kind in ((draft.test, "test"), (draft.prod, "prod")):
         found = draft.stacks(kind)
@@ -166,7 +166,8 @@ def roles_of_another_deployment(draft: Draft) -> None:
 @mutant("C24")
 def what_rules_call_loses_its_failures(draft: Draft) -> None:
     """One more function, called by a rule, with nowhere for what failed to go."""
-    draft.add("AWS::Events::Rule", {"Targets": [{"Id": "f", "Arn": _function_arn(draft), **_dead(draft)}]})
+    properties = {"Targets": [{"Id": "f", "Arn": _function_arn(draft), **_dead(draft)}]}
+    draft.add("AWS::Events::Rule", properties, beside=FUNCTION)
     for properties in draft.properties(FUNCTION):
         properties.pop("DeadLetterConfig", None)
     draft.drop("AWS::Lambda::EventInvokeConfig")

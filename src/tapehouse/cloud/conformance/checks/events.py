@@ -71,12 +71,13 @@ def validated_objects_start_the_job_once(stacks: Stacks) -> Iterator[str]:
             continue
         if not any(stacks.account.allows(role, "glue:StartJobRun", job.arn) for job in stacks.of(JOB)):
             yield f"{function}: may not start a job"
-        tables = [table for table in stacks.of(TABLE) if _claims(stacks, role, table)]
+        tables = [table for table in stacks.of(TABLE) if may_write(stacks, role, table)]
         if not tables:
             yield f"{function}: no table to claim an object in, so one delivered twice starts two runs"
 
 
-def _claims(stacks: Stacks, role: str, table: Resource) -> bool:
+def may_write(stacks: Stacks, role: str, table: Resource) -> bool:
+    """Whether a role may write an item, whole or in part."""
     return any(stacks.account.allows(role, one, table.arn) for one in ("dynamodb:PutItem", "dynamodb:UpdateItem"))
 
 

@@ -29,13 +29,14 @@ from tapehouse.cloud.conformance.uses import (
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One call that a worker, or AWS with the worker's role, has to make."""
+    """One call that a worker, or AWS with the worker's role, has to make; `instead` is one that does as well."""
 
     worker: Resource
     action: str
     resource: str
     why: str
     context: Mapping[str, str] = field(default_factory=dict)
+    instead: str = ""
 
 
 @check("B48")
@@ -49,6 +50,8 @@ def permissions_suffice(stacks: Stacks) -> Iterator[str]:
             yield f"{need.worker}: its role is not of the deployment"
             continue
         decision = stacks.account.allows(role, need.action, need.resource, need.context)
+        if not decision and need.instead:
+            decision = stacks.account.allows(role, need.instead, need.resource, need.context)
         if not decision:
             yield f"{need.worker}: may not {need.action} on {need.resource} ({need.why}): {decision.reason}"
 
@@ -134,7 +137,7 @@ def _environment(stacks: Stacks, function: Resource) -> Iterator[Need]:
             key = stacks.key(used.get("KmsMasterKeyId"))
             yield from _with_key(stacks, function, key, "sns", "Decrypt", "GenerateDataKey")
         elif used.type == TABLE:
-            yield Need(function, "dynamodb:UpdateItem", used.arn, why)
+            yield Need(function, "dynamodb:UpdateItem", used.arn, why, instead="dynamodb:PutItem")
             key = stacks.key(used.get("SSESpecification.KMSMasterKeyId"))
             yield from _with_key(stacks, function, key, "dynamodb", "Decrypt")
         elif used.type == JOB:
@@ -164,7 +167,7 @@ def _job(stacks: Stacks, job: Resource) -> Iterator[Need]:
         yield from _with_key(stacks, job, stacks.key(topic.get("KmsMasterKeyId")), "sns", "Decrypt", "GenerateDataKey")
     table = stacks.find(given.get("--lineage", "").partition("://")[2], TABLE)
     if table is not None:
-        yield Need(job, "dynamodb:UpdateItem", table.arn, "--lineage names it")
+        yield Need(job, "dynamodb:UpdateItem", table.arn, "--lineage names it", instead="dynamodb:PutItem")
     database = given.get("--database")
     if database:
         for action in ("GetTable", "CreateTable", "UpdateTable"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tapehouse.cloud.conformance.checks.events import fed_functions
+from tapehouse.cloud.conformance.checks.events import fed_functions, may_write
 from tapehouse.cloud.conformance.registry import absent, check, each
 from tapehouse.cloud.conformance.stacks import Resource, Stacks
 from tapehouse.cloud.conformance.uses import JOB, TABLE, role_of
@@ -19,7 +19,7 @@ def every_worker_may_write_lineage(stacks: Stacks) -> Iterator[str]:
     yield from absent(workers, "function that is fed, or job")
     for worker in workers:
         role = role_of(stacks, worker)
-        if not any(role and stacks.account.allows(role, "dynamodb:UpdateItem", table.arn) for table in tables):
+        if not any(role and may_write(stacks, role, table) for table in tables):
             yield f"{worker}: may not write a lineage item"
     for table in tables:
         kinds = {one.get("KeyType") for one in table.get("KeySchema", [])}

@@ -37,7 +37,7 @@ _IDENTIFIERS = ("AWS::Glue::Database", "AWS::Glue::Table", "AWS::Athena::WorkGro
 # A table's name is the dataset's: it stands in a database that carries the environment.
 _FREE = ("AWS::Glue::Table",)
 TAGS = ("Environment", "Application", "Owner", "CostCenter", "DataClassification")
-TAGGED_AS_MAP = ("AWS::Glue::Job", "AWS::SSM::Parameter", "AWS::Glue::Trigger")
+TAGGED_AS_MAP = ("AWS::Glue::Connection", "AWS::Glue::Job", "AWS::SSM::Parameter", "AWS::Glue::Trigger")
 # Of the types that deployments here use, those whose tags CloudFormation sets. A test compares this with the schemas.
 TAGGABLE = frozenset(
     {
@@ -56,6 +56,7 @@ TAGGABLE = frozenset(
         "AWS::EC2::VPC",
         "AWS::EC2::VPCEndpoint",
         "AWS::Events::Rule",
+        "AWS::Glue::Connection",
         "AWS::Glue::Job",
         "AWS::IAM::Role",
         "AWS::KMS::Key",
