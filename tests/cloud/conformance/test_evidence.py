@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tapehouse.cloud.conformance import report
-from tapehouse.cloud.conformance.evidence import Result, commit_of, merged, read, write
+from tapehouse.cloud.conformance.evidence import Result, commit_of, current, merged, read, write
 from tapehouse.cloud.conformance.rows import pairs
 from tapehouse.errors import UsageError
 
@@ -62,7 +63,7 @@ def test_runs_of_one_session_and_of_several_merge(tmp_path: Path) -> None:
         ("tests/a.py::one", "failed"),
         ("tests/a.py::two", "passed"),
     ]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["slow.json", "tests.json"]
+    assert sorted(path.name for path in tmp_path.glob("*")) == [".lock", "slow.json", "tests.json"]
 
 
 def test_the_table(tmp_path: Path) -> None:
@@ -89,9 +90,26 @@ def test_without_results_nothing_is_proved(tmp_path: Path, monkeypatch: pytest.M
 
 def test_results_are_found_from_a_folder_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / ".conformance", "tests", [ONE])
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests/a.py").write_text("def one(): pass\n")
     (tmp_path / "a/b").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "a/b")
     assert report.load().commit == "abc"
+
+
+def test_tests_that_are_gone_count_no_more(tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests/a.py").write_text("class Many:\n    def one(self): pass\n")
+    names = ("tests/a.py::Many::one[x::y-1]", "tests/a.py::one", "tests/a.py::two", "tests/b.py::one")
+    found = current([replace(ONE, test=name) for name in names], tmp_path)
+    assert [one.test for one in found] == list(names[:2])
+
+
+def test_runs_that_end_at_once_keep_each_others_results(tmp_path: Path) -> None:
+    results = [replace(ONE, test=f"tests/a.py::t{number}") for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda one: write(tmp_path, "tests", [one]), results))
+    assert len(read(tmp_path)) == 8
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"results": [{"row": "C01"}]}'])
@@ -158,7 +176,7 @@ def test_the_plugin_keeps_how_marked_tests_ended(tmp_path: Path, options: tuple[
         **{("L20", name): ("skipped", "ran") for name in both},
         **{("B48", name): ("failed", "ran") for name in both},
     }
-    assert [path.name for path in (tmp_path / ".conformance").iterdir()] == ["tests.json"]
+    assert [path.name for path in (tmp_path / ".conformance").glob("*.json")] == ["tests.json"]
 
 
 def test_slow_runs_are_kept_apart(tmp_path: Path) -> None:
@@ -168,7 +186,7 @@ def test_slow_runs_are_kept_apart(tmp_path: Path) -> None:
         "-m",
         "slow",
     )
-    assert [path.name for path in (tmp_path / ".conformance").iterdir()] == ["slow.json"]
+    assert [path.name for path in (tmp_path / ".conformance").glob("*.json")] == ["slow.json"]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ the newest result of a test counts, so a later failure overrides an earlier succ
 
 from __future__ import annotations
 
+import fcntl
 import json
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -64,12 +65,30 @@ def write(folder: Path, session: str, results: Iterable[Result]) -> Path:
     """Add results to those of the session; returns the file. It is replaced as a whole, never seen half written."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{session}.json"
-    kept = list(_read(path)) if path.exists() else []
-    body = {"session": session, "results": [asdict(one) for one in merged([*kept, *results])]}
-    fresh = path.with_suffix(".tmp")
-    fresh.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
-    fresh.replace(path)
+    # Two runs that end at once must not forget each other's results.
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        kept = list(_read(path)) if path.exists() else []
+        body = {"session": session, "results": [asdict(one) for one in merged([*kept, *results])]}
+        fresh = path.with_suffix(".tmp")
+        fresh.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
+        fresh.replace(path)
     return path
+
+
+def current(results: Iterable[Result], repository: Path) -> list[Result]:
+    """Results of tests that are still there: one that was renamed or removed neither proves nor disproves anything."""
+    sources: dict[str, str] = {}
+    found = []
+    for one in results:
+        file, _, rest = one.test.partition("::")
+        if file not in sources:
+            path = repository / file
+            sources[file] = path.read_text(encoding="utf-8") if path.is_file() else ""
+        name = rest.partition("[")[0].rpartition("::")[2]
+        if f"def {name}(" in sources[file]:
+            found.append(one)
+    return found
 
 
 def commit_of(repository: Path) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tapehouse.cloud.conformance.evidence import ASSERTED, FAILED, FOLDER, PASSED, RAN, Result, read
+from tapehouse.cloud.conformance.evidence import ASSERTED, FAILED, FOLDER, PASSED, RAN, Result, current, read
 from tapehouse.cloud.conformance.rows import Row, pairs
 
 
@@ -72,11 +72,15 @@ class Table:
 
 
 def load(evidence: Path | None = None, *, blueprint: str | None = None) -> Table:
-    """The table from the results in a folder: by default `.conformance` here or in a folder above.
+    """The table from the results in a folder: by default `.conformance` here or in a folder above, and then of tests
+    only that are still there.
 
     UsageError for an unknown blueprint or a damaged file.
     """
-    return build(read(evidence or _folder()), blueprint=blueprint)
+    if evidence is not None:
+        return build(read(evidence), blueprint=blueprint)
+    folder = _folder()
+    return build(current(read(folder), folder.parent), blueprint=blueprint)
 
 
 def build(results: Sequence[Result], *, blueprint: str | None = None) -> Table:
