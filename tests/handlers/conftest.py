@@ -57,21 +57,12 @@ def package(tape: Generated, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def deployed(aws: Emulator, package: Path) -> Surroundings:
     """Bucket, table, topic and job of a deployment, and what its functions are told of them."""
     make_bucket(aws, "raw")
-    aws.client("dynamodb").create_table(
-        TableName="lineage",
-        BillingMode="PAY_PER_REQUEST",
-        KeySchema=[{"AttributeName": "dataset", "KeyType": "HASH"}, {"AttributeName": "sha256", "KeyType": "RANGE"}],
-        AttributeDefinitions=[
-            {"AttributeName": "dataset", "AttributeType": "S"},
-            {"AttributeName": "sha256", "AttributeType": "S"},
-        ],
-    )
     topic = aws.client("sns").create_topic(Name="alerts")["TopicArn"]
     return Surroundings(
         environment="test-x1",
         pipeline="stream",
         raw_bucket="raw",
-        lineage_table="lineage",
+        lineage_table=make_table(aws, "lineage"),
         alert_topic=topic,
         glue_job="job",
         release="s3://scripts/releases/abc",
@@ -85,13 +76,27 @@ def deployed(aws: Emulator, package: Path) -> Surroundings:
 
 @pytest.fixture
 def here(aws: Emulator, deployed: Surroundings) -> Surroundings:
-    """The deployment with a bucket of its own."""
-    bucket = f"raw-{uuid.uuid4().hex[:12]}"
-    make_bucket(aws, bucket)
-    return replace(deployed, raw_bucket=bucket)
+    """The deployment with a bucket and a table of its own."""
+    own = uuid.uuid4().hex[:12]
+    bucket, table = make_bucket(aws, f"raw-{own}"), make_table(aws, f"lineage-{own}")
+    return replace(deployed, raw_bucket=bucket, lineage_table=table)
 
 
 def make_bucket(aws: Emulator, name: str) -> str:
     """A bucket in the emulator's region."""
     aws.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": aws.region})
+    return name
+
+
+def make_table(aws: Emulator, name: str) -> str:
+    """A lineage table."""
+    aws.client("dynamodb").create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "dataset", "KeyType": "HASH"}, {"AttributeName": "sha256", "KeyType": "RANGE"}],
+        AttributeDefinitions=[
+            {"AttributeName": "dataset", "AttributeType": "S"},
+            {"AttributeName": "sha256", "AttributeType": "S"},
+        ],
+    )
     return name

@@ -55,7 +55,9 @@ def job(aws: Emulator, tmp_path_factory: pytest.TempPathFactory) -> str:
     trust = {"Version": "2012-10-17", "Statement": []}
     role = aws.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
     command = {"Name": "glueetl", "ScriptLocation": f"s3://{bucket}/job.py", "PythonVersion": "3"}
-    aws.client("glue").create_job(Name=name, Role=role, Command=command, GlueVersion="6.0")
+    # Runs of one test are not to be in the way of the next.
+    many = {"MaxConcurrentRuns": 100}
+    aws.client("glue").create_job(Name=name, Role=role, Command=command, GlueVersion="6.0", ExecutionProperty=many)
     return name
 
 
@@ -120,7 +122,7 @@ def test_a_file_is_judged_and_given_to_a_run(
         "--input": f"s3://{place.raw_bucket}/landing/{DATASET}/trades.csv",
         "--reference": f"symbols=s3://scripts/releases/abc/references/{DATASET}/symbols.csv",
     }
-    item = _item(aws, content)
+    item = _item(aws, place, content)
     assert item["status"] == {"S": "started"}
     assert item["job_run_id"]["S"].startswith("jr_")
     assert item["bytes"] == {"N": str(len(content))}
@@ -132,9 +134,9 @@ def test_a_file_is_judged_and_given_to_a_run(
     assert totals == {"RowsIn": 200, "ObjectsLanded": 1, "BytesIn": len(content)}
 
 
-def _item(aws: Emulator, content: bytes) -> dict[str, Any]:
+def _item(aws: Emulator, place: Surroundings, content: bytes) -> dict[str, Any]:
     key = {"dataset": {"S": DATASET}, "sha256": {"S": hashlib.sha256(content).hexdigest()}}
-    found: dict[str, Any] = aws.client("dynamodb").get_item(TableName="lineage", Key=key)["Item"]
+    found: dict[str, Any] = aws.client("dynamodb").get_item(TableName=place.lineage_table, Key=key)["Item"]
     return found
 
 
@@ -163,19 +165,19 @@ def test_objects_of_a_dataset_are_given_to_one_run(
 
 
 def test_a_job_with_all_its_runs_is_asked_again(
-    validator: ObjectValidator, glue: Glue, land: Land, content: bytes, aws: Emulator
+    validator: ObjectValidator, glue: Glue, land: Land, content: bytes, aws: Emulator, place: Surroundings
 ) -> None:
     body = land(content)
     glue.refuse = "ConcurrentRunsExceededException"
     assert validator.process({"m1": body}) == ["m1"]
-    assert _item(aws, content)["status"] == {"S": "validated"}
+    assert _item(aws, place, content)["status"] == {"S": "validated"}
     glue.refuse = ""
     assert validator.process({"m1": body}) == []
     assert len(glue.runs) == 1
 
 
 def test_a_content_that_another_has_in_hand_is_asked_again(
-    validator: ObjectValidator, glue: Glue, land: Land, content: bytes, aws: Emulator
+    validator: ObjectValidator, glue: Glue, land: Land, content: bytes, aws: Emulator, place: Surroundings
 ) -> None:
     """Two deliveries at the same time: the first is between claim and start. One that died there holds nothing up
     for longer than its claim.
@@ -184,7 +186,7 @@ def test_a_content_that_another_has_in_hand_is_asked_again(
     glue.refuse = "ConcurrentRunsExceededException"
     validator.process({"m1": body})
     glue.refuse = ""
-    lineage, sha256 = Lineage(aws.client("dynamodb"), "lineage"), hashlib.sha256(content).hexdigest()
+    lineage, sha256 = Lineage(aws.client("dynamodb"), place.lineage_table), hashlib.sha256(content).hexdigest()
     assert lineage.claim(DATASET, sha256, 600)
     assert not lineage.claim(DATASET, sha256, 600)
     assert validator.process({"m2": body}) == ["m2"]
@@ -196,13 +198,13 @@ def test_a_content_that_another_has_in_hand_is_asked_again(
 
 
 def test_a_run_that_failed_is_started_again(
-    validator: ObjectValidator, glue: Glue, land: Land, content: bytes, aws: Emulator
+    validator: ObjectValidator, glue: Glue, land: Land, content: bytes, aws: Emulator, place: Surroundings
 ) -> None:
     body = land(content)
     validator.process({"m1": body})
     for status, runs in (("published", 1), ("failed", 2)):
         aws.client("dynamodb").update_item(
-            TableName="lineage",
+            TableName=place.lineage_table,
             Key={"dataset": {"S": DATASET}, "sha256": {"S": hashlib.sha256(content).hexdigest()}},
             UpdateExpression="SET #s = :s",
             ExpressionAttributeNames={"#s": "status"},

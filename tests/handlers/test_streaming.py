@@ -69,7 +69,7 @@ def test_a_batch_lands_as_one_object_an_hour(
     head = aws.client("s3").head_object(Bucket=here.raw_bucket, Key=first)["Metadata"]
     assert (head["judged"], head["rows"], head["records"]) == ("stream", "4", "4")
     item = aws.client("dynamodb").get_item(
-        TableName="lineage", Key={"dataset": {"S": DATASET}, "sha256": {"S": head["sha256"]}}
+        TableName=here.lineage_table, Key={"dataset": {"S": DATASET}, "sha256": {"S": head["sha256"]}}
     )["Item"]
     assert item["status"] == {"S": "validated"}
     assert item["source"] == {"S": f"s3://{here.raw_bucket}/{first}"}
