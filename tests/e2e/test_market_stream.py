@@ -75,9 +75,9 @@ def test_poison_is_in_the_dead_letters_and_what_came_after_it_is_not_lost(stream
 @pytest.mark.proves("C24", blueprint="market-stream")
 def test_redrive_lands_nothing_twice_and_keeps_what_is_still_poison(streamed: Deployed):
     runs = len(streamed.job_runs())
-    dry = streamed.invoke("RedriveFunction", {"source": "stream", "dry_run": True})
+    dry = streamed.invoke("RedriveFunction", {"from": "stream", "dry_run": True})
     assert dry["stream_letters"] == 1
-    done = streamed.invoke("RedriveFunction", {"source": "stream"})
+    done = streamed.invoke("RedriveFunction", {"from": "stream"})
     assert done["records_poison"] == 1
     assert done.get("records_landed", 0) == 0
     time.sleep(1)
@@ -119,7 +119,7 @@ def test_rows_that_break_rules_are_told_with_dataset_rule_and_count(streamed: De
     put(streamed, ["\n".join(bad).encode() + b"\n"])
 
     def look() -> list[dict] | None:
-        return streamed.alerts() or None
+        return [alert for alert in streamed.alerts() if alert["facts"].get("dataset") == DATASET] or None
 
     facts = wait(look, 60)[0]["facts"]
     assert facts["dataset"] == DATASET

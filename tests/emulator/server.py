@@ -33,12 +33,14 @@ def main() -> None:
         glue_arns,
         glue_jobs,
         lambdas,
+        metric_namespaces,
         recording,
         resharding,
         resources,
     )
 
     glue_arns.install()
+    metric_namespaces.install()
     recording.install(chosen.calls)
     differences.install(chosen)
     resources.install(chosen)
