@@ -22,7 +22,7 @@ LARGE = {"kinesis_shards": 20_000, "lambda_concurrency": 20_000, "glue_workers":
 
 def planned(volume: str, *, environment: str = "prod", streamed: bool = True, **given: object) -> Plan:
     stream = {"volume": volume, **given.pop("stream", {})}  # type: ignore[dict-item]
-    return plan(settings_of(environment, stream=stream, **given), ["trades"], streamed=streamed)
+    return plan(settings_of(environment, stream=stream, **given), ["trades"], streamed=["trades"] if streamed else [])
 
 
 def test_fifty_terabytes_a_day_at_three_times_the_mean() -> None:
@@ -126,7 +126,7 @@ def test_larger_workers_are_fewer() -> None:
 
 def test_datasets_have_their_own_volumes() -> None:
     settings = settings_of("prod", stream={"volume": "1MB/s", "volumes": {"quotes": "9MB/s"}, "peak_factor": 2})
-    found = plan(settings, ["quotes", "trades"])
+    found = plan(settings, ["quotes", "trades"], streamed=["quotes", "trades"])
     assert (found.dataset("quotes").shards, found.dataset("trades").shards, found.shards) == (18, 2, 20)
     with pytest.raises(KeyError):
         found.dataset("bars")
@@ -134,7 +134,7 @@ def test_datasets_have_their_own_volumes() -> None:
 
 def test_volumes_of_no_dataset_are_told() -> None:
     with pytest.raises(UsageError, match="names qoutes") as caught:
-        plan(settings_of("prod", stream={"volumes": {"qoutes": "1MB/s"}}), ["quotes"])
+        plan(settings_of("prod", stream={"volumes": {"qoutes": "1MB/s"}}), ["quotes"], streamed=["quotes"])
     assert "quotes" in caught.value.fix
 
 
@@ -160,7 +160,7 @@ def test_quotas_are_the_regions_or_what_was_raised() -> None:
 
 def bill(settings: Settings, *, streamed: bool = True) -> dict[str, float]:
     """Dollars by item."""
-    found = estimate(settings, plan(settings, ["trades"], streamed=streamed), streamed=streamed)
+    found = estimate(settings, plan(settings, ["trades"], streamed=["trades"] if streamed else []))
     assert found.dollars == pytest.approx(sum(item.dollars for item in found.items))
     return {f"{item.service}: {item.name}": item.dollars for item in found.items}
 
@@ -217,7 +217,7 @@ def test_a_larger_volume_costs_more() -> None:
 
 def test_the_bill_has_a_json_form_with_its_formulas() -> None:
     settings = settings_of("prod")
-    found = estimate(settings, plan(settings, ["trades"]), streamed=True).as_dict()
+    found = estimate(settings, plan(settings, ["trades"], streamed=["trades"])).as_dict()
     assert found["region_of_prices"] == "us-east-1"
     assert found["dollars_a_month"] == pytest.approx(sum(one["dollars"] for one in found["items"]), abs=0.1)
     assert all("$" in one["formula"] for one in found["items"])

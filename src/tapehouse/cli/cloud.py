@@ -140,10 +140,9 @@ def cost(
     """
     from tapehouse.cli.output import emit, table
     from tapehouse.cloud.capacity.cost import estimate
-    from tapehouse.cloud.synth import blueprint_of
 
     chosen = _sized(settings_of(settings, quiet=quiet or as_json, environment=env), volume, peak)
-    found = estimate(chosen, _plan(chosen, blueprint), streamed=blueprint_of(blueprint).streamed)
+    found = estimate(chosen, _plan(chosen, blueprint))
     if as_json:
         emit({"blueprint": blueprint, "environment": chosen.label, **found.as_dict()})
         return
@@ -231,10 +230,11 @@ def _sized(settings: Settings, volume: str | None, peak: float | None) -> Settin
 
 def _plan(settings: Settings, blueprint: str) -> Plan:
     from tapehouse.cloud.capacity.plan import plan
-    from tapehouse.cloud.datasets import datasets_of, names_of
+    from tapehouse.cloud.datasets import datasets_of, names_of, streamed_names
     from tapehouse.cloud.synth import blueprint_of
 
-    return plan(settings, names_of(datasets_of(settings)), streamed=blueprint_of(blueprint).streamed)
+    kind, datasets = blueprint_of(blueprint), datasets_of(settings)
+    return plan(settings, names_of(datasets), streamed=streamed_names(datasets, streamed=kind.streamed))
 
 
 def _day(text: str | None) -> dt.date:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +49,11 @@ def datasets_of(settings: Settings) -> tuple[Dataset, ...]:
     return tuple(found[name] for name in sorted(found))
 
 
-def names_of(datasets: Sequence[Dataset]) -> tuple[str, ...]:
+def names_of(datasets: Iterable[Dataset]) -> tuple[str, ...]:
     """Their names."""
     return tuple(one.name for one in datasets)
+
+
+def streamed_names(datasets: Iterable[Dataset], *, streamed: bool) -> tuple[str, ...]:
+    """Names of those that get a stream in a blueprint that has streams (`streamed`); none in one that has not."""
+    return names_of(one for one in datasets if streamed and one.streamable)

@@ -37,7 +37,7 @@ def test_subnets_never_overlap_and_stay_within(block: str, zones: int) -> None:
 def test_shards_carry_the_peak_of_any_volume(terabytes: float, peak: float) -> None:
     stream = {"volumes": {"trades": f"{terabytes:.3f}TB/day"}, "peak_factor": peak}
     quotas = {"kinesis_shards": 100_000, "lambda_concurrency": 100_000, "glue_workers": 1_000_000}
-    found = plan(settings_of("prod", stream=stream, quotas=quotas), ["trades"])
+    found = plan(settings_of("prod", stream=stream, quotas=quotas), ["trades"], streamed=["trades"])
     assert found.shards * SHARD_BYTES_PER_SECOND >= found.datasets[0].peak_bytes_per_second
     assert found.datasets[0].peak_bytes_per_second == pytest.approx(
         round(terabytes, 3) * 1e12 / 86_400 * peak, rel=1e-6
@@ -48,10 +48,10 @@ def test_shards_carry_the_peak_of_any_volume(terabytes: float, peak: float) -> N
 def test_fifty_terabytes_exceed_default_quotas_by_name() -> None:
     stream = {"volumes": {"trades": "50TB/day"}, "peak_factor": 2}
     with pytest.raises(QuotaError, match="Shards per Region"):
-        plan(settings_of("prod", stream=stream, quotas={}), ["trades"])
+        plan(settings_of("prod", stream=stream, quotas={}), ["trades"], streamed=["trades"])
     with pytest.raises(QuotaError, match="Concurrent executions"):
-        plan(settings_of("prod", stream=stream, quotas={"kinesis_shards": 20_000}), ["trades"])
+        plan(settings_of("prod", stream=stream, quotas={"kinesis_shards": 20_000}), ["trades"], streamed=["trades"])
     with pytest.raises(QuotaError, match="On-demand write throughput"):
-        plan(settings_of("prod", stream={**stream, "mode": "on_demand"}, quotas={}), ["trades"])
+        plan(settings_of("prod", stream={**stream, "mode": "on_demand"}, quotas={}), ["trades"], streamed=["trades"])
     raised = {"kinesis_shards": 20_000, "lambda_concurrency": 5_000}
-    assert plan(settings_of("prod", stream=stream, quotas=raised), ["trades"]).shards == 1_158
+    assert plan(settings_of("prod", stream=stream, quotas=raised), ["trades"], streamed=["trades"]).shards == 1_158

@@ -146,7 +146,7 @@ def test_streams_are_widened_within_the_quota(quota: int | None, expected: tuple
     given: Mapping[str, Any] = {**LARGE, "quotas": {**LARGE["quotas"], "kinesis_shards": quota}}  # type: ignore[dict-item]
     settings = settings_of("prod", **given)
     names = ["consolidated_trades"]
-    assert shard_bounds(settings, plan(settings, names), names) == {"consolidated_trades": expected}
+    assert shard_bounds(settings, plan(settings, names, streamed=names), names) == {"consolidated_trades": expected}
 
 
 def test_everything_can_be_reached_from_an_attribute(packages: Packages) -> None:

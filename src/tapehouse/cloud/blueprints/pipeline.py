@@ -25,7 +25,7 @@ from tapehouse.cloud.constructs.lineage_table import LineageTable, LineageTableP
 from tapehouse.cloud.constructs.network import Network, NetworkProps
 from tapehouse.cloud.constructs.object_ingest import ObjectIngest, ObjectIngestProps
 from tapehouse.cloud.constructs.storage import DATA_PURPOSES, Storage, StorageProps
-from tapehouse.cloud.datasets import Dataset, datasets_of, names_of
+from tapehouse.cloud.datasets import Dataset, datasets_of, names_of, streamed_names
 from tapehouse.cloud.lifecycle import Lifecycle
 from tapehouse.cloud.monitoring import job_events
 from tapehouse.cloud.monitoring.alarms import AlarmFactory
@@ -94,7 +94,8 @@ class PipelineStack(Stack):
         )
         self.settings = settings
         self.datasets = datasets_of(settings)
-        self.plan = plan(settings, names_of(self.datasets), streamed=props.streamed)
+        streamed = streamed_names(self.datasets, streamed=props.streamed)
+        self.plan = plan(settings, names_of(self.datasets), streamed=streamed)
         self._keep(props)
         self._describe(props)
         self._run(props)

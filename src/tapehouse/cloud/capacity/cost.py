@@ -6,7 +6,7 @@ month's storage is the least: it grows by `lake growth` until retention and cold
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -73,13 +73,14 @@ class Estimate:
         }
 
 
-def estimate(settings: Settings, plan: Plan, *, streamed: bool) -> Estimate:
+def estimate(settings: Settings, plan: Plan) -> Estimate:
     """The bill of a deployment with that plan, at its mean volume around the clock."""
     items: list[Item] = []
-    if streamed:
-        for dataset in plan.datasets:
-            items += _stream(settings, dataset)
-        items += _validator(plan)
+    streams = [dataset for dataset in plan.datasets if dataset.concurrency]
+    for dataset in streams:
+        items += _stream(settings, dataset)
+    if streams:
+        items += _validator(streams)
     items += _job(settings, plan)
     items += _storage(plan)
     items += _network(settings)
@@ -109,12 +110,12 @@ def _stream(settings: Settings, dataset: DatasetPlan) -> Iterator[Item]:
     yield _item("Kinesis", f"{name}: fan-out", "kinesis.fan_out_gb", gigabytes, f"{gigabytes:,.0f} GB")
 
 
-def _validator(plan: Plan) -> Iterator[Item]:
-    mean = sum(dataset.mean_bytes_per_second for dataset in plan.datasets)
+def _validator(streams: Sequence[DatasetPlan]) -> Iterator[Item]:
+    mean = sum(dataset.mean_bytes_per_second for dataset in streams)
     seconds = mean * SECONDS / VALIDATOR_BYTES_PER_SECOND * VALIDATOR_MEMORY_GB
     shown = f"mean input / {VALIDATOR_BYTES_PER_SECOND / 1e6:g} MB/s x {VALIDATOR_MEMORY_GB:g} GB x a month"
     yield _item("Lambda", "stream validator", "lambda.gb_second", seconds, shown)
-    batches = max(mean / 6e6, len(plan.datasets) / 5) * SECONDS / 1e6
+    batches = max(mean / 6e6, len(streams) / 5) * SECONDS / 1e6
     yield _item("Lambda", "invocations", "lambda.requests", batches, f"{batches:,.1f} million batches")
     yield _item("S3", "landed objects", "s3.puts", batches * 2, "a PUT and a COPY for each batch")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,13 +70,13 @@ class Plan:
         }
 
 
-def plan(settings: Settings, datasets: Sequence[str], *, streamed: bool = True) -> Plan:
+def plan(settings: Settings, datasets: Sequence[str], *, streamed: Collection[str]) -> Plan:
     """What those datasets take; QuotaError names the quota that a part of it would exceed.
 
-    Without `streamed` data arrive as files, and there are neither shards nor a stream validator.
+    Those not `streamed` arrive as files: for them there are neither shards nor a stream validator.
     """
     _check_names(settings, datasets)
-    parts = [_dataset(settings, name, streamed=streamed) for name in datasets]
+    parts = [_dataset(settings, name, streamed=name in streamed) for name in datasets]
     shards = sum(part.shards or 0 for part in parts)
     concurrency = sum(part.concurrency for part in parts)
     mean = sum(part.mean_bytes_per_second for part in parts)
@@ -85,7 +85,7 @@ def plan(settings: Settings, datasets: Sequence[str], *, streamed: bool = True) 
     lines = (
         Line("volume", mean * SECONDS_PER_DAY / 1e12, "TB/day", "sum of the datasets'"),
         Line("peak input", peak / 1e6, "MB/s", f"volume / 86400 s x peak factor {settings.stream.peak_factor:g}"),
-        *_stream_lines(streamed, shards, concurrency),
+        *_stream_lines(bool(streamed), shards, concurrency),
         Line("concurrency of the object validator", OBJECT_CONCURRENCY, "executions", "fixed: it only starts runs"),
         *worker_lines,
     )  # fmt: skip
