@@ -76,9 +76,11 @@ def test_a_batch_lands_as_one_object_an_hour(
     days = (int(item["expires_at"]["N"]) - dt.datetime.now(dt.UTC).timestamp()) / 86_400
     assert days == pytest.approx(load(CONTRACT).retention.lineage_days or 0, abs=0.01)
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    rows = [line["RowsIn"] for line in told if "RowsIn" in line]
-    assert rows == [4, 6]
-    embedded = next(line for line in told if "RowsIn" in line)
+    sizes = [line["BytesIn"] for line in told if "BytesIn" in line]
+    assert sizes == [len(body) for _, body in found]
+    assert sum("FreshnessSeconds" in line for line in told) == 2
+    assert not any(name.startswith("Rows") for line in told for name in line)  # the run counts them
+    embedded = next(line for line in told if "BytesIn" in line)
     assert embedded["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Tapehouse"
     assert {name: embedded[name] for name in ("Environment", "Pipeline", "Dataset")} == {
         "Environment": "test-x1",

@@ -24,20 +24,15 @@ class Telling:
         self._told: dict[tuple[str, str], float] = {}
 
     def judged(self, dataset: Dataset, findings: Findings, place: str, *, part: bool = False) -> None:
-        """Metrics of judged rows, and an alert where more of them break a rule than the contract allows. `place` is
+        """How old the newest row is, and an alert where more rows break a rule than the contract allows. `place` is
         where they have landed; `part` says that they are only the beginning of what has.
+
+        Rows are counted by the run that takes them: it judges all of them, and proves its counts.
         """
         if not findings.rows:
             return
-        values = {
-            "RowsIn": findings.rows,
-            "RowsValid": findings.valid,
-            "RowsRejected": findings.rejected,
-            "Completeness": 100 * findings.valid / findings.rows,
-        }
         if findings.newest_ns is not None:
-            values["FreshnessSeconds"] = max(0.0, time.time() - findings.newest_ns / 1e9)
-        self.count(dataset.name, values)
+            self.count(dataset.name, {"FreshnessSeconds": max(0.0, time.time() - findings.newest_ns / 1e9)})
         self._alert(dataset, dataset.exceeded(findings), place, part=part)
 
     def count(self, dataset: str, values: dict[str, float]) -> None:
