@@ -1,0 +1,70 @@
+"""Every call that a role made is one that its policies allow, by another reader of them than the emulator; and without
+any one statement, some call would not be. Runs when the other tests have made the calls.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tapehouse.cloud.policy import Account, Place
+from tapehouse.cloud.policy.replay import Call, denied, idle
+
+from .operator import Deployed
+
+# Statements for what the emulator does not do in a role's name, though AWS does: tracing, network interfaces, log
+# groups and encrypted environments of functions; what Glue does with a job's role before and beside its script.
+NOT_EMULATED = frozenset(
+    {"Log", "Trace", "Environment", "Interfaces"}
+    | {"Temporary", "SparkUi", "Key", "Connections", "JobSecurity", "JobMetrics"}
+    | {"SeeNetwork", "MakeInterfaces", "TagInterfaces", "RemoveInterfaces"}
+)
+# Roles that the tests here do not put to work: streams are never refused records, nobody else's account is there.
+NOT_AT_WORK = ("shard-scaling", "flow-logs", "consumer")
+
+
+def account_of(deployed: Deployed) -> Account:
+    artifacts = json.loads((deployed.assembly / "manifest.json").read_text())["artifacts"]
+    templates = {
+        artifact["properties"].get("stackName", name): json.loads(
+            Path(deployed.assembly, artifact["properties"]["templateFile"]).read_text()
+        )
+        for name, artifact in artifacts.items()
+        if artifact["type"] == "aws:cloudformation:stack"
+    }
+    return Account.of(templates, Place(account=deployed.aws.account, region=deployed.aws.region))
+
+
+def calls_of(deployed: Deployed, account: Account) -> list[Call]:
+    """The distinct calls of the deployment's roles."""
+    roles = {permit.arn.rpartition("/")[2] for permit in account.roles.values()}
+    made = {
+        (call.role, call.action, call.resource, json.dumps(call.context, sort_keys=True))
+        for call in deployed.aws.calls()
+        if call.role in roles
+    }
+    return [Call(role, action, resource, json.loads(context)) for role, action, resource, context in sorted(made)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("lake", marks=pytest.mark.proves("B48", blueprint="serverless-lake")),
+        pytest.param("stream", marks=pytest.mark.proves("B48", blueprint="market-stream")),
+    ],
+)
+def test_permissions_suffice_and_none_is_idle(name: str, request: pytest.FixtureRequest):
+    deployed: Deployed = request.getfixturevalue(name)
+    account = account_of(deployed)
+    calls = calls_of(deployed, account)
+    working = {call.role for call in calls}
+    names = {permit.arn.rpartition("/")[2] for permit in account.roles.values()}
+    assert not {role for role in names - working if not any(part in role for part in NOT_AT_WORK)}
+    refused = [
+        f"{call.role}: {call.action} on {call.resource}: {decision}" for call, decision in denied(account, calls)
+    ]
+    assert not refused, "\n".join(refused)
+    spare = [f"{role}: {one.sid}" for role, one in idle(account, calls) if one.sid not in NOT_EMULATED]
+    assert not spare, "\n".join(spare)
