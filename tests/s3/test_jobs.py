@@ -16,7 +16,7 @@ from tapehouse import api, handlers
 from tapehouse.engines.spark.java import java_home
 from tapehouse.synthetic.truth import Generated
 
-from .support import CONTRACT, Cloud
+from .support import CONTRACT, Cloud, python_apart
 from .test_telling import DATASET, Watchers, watchers
 
 __all__ = ["watchers"]
@@ -24,19 +24,30 @@ HANDLERS = Path(handlers.__file__).parent
 SPARK_HOME = Path(pyspark.__file__).parent
 
 
-def submit(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def submit(folder: Path, *arguments: str, python: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a copy of the file, alone in a folder, as Glue does; `python` is that of the tasks."""
+    for name in ("driver", "local"):
+        (folder / name).mkdir(exist_ok=True)
     file = folder / "submitted" / "glue_job.py"
     file.parent.mkdir(exist_ok=True)
     file.write_bytes((HANDLERS / file.name).read_bytes())
-    settings = ["spark.ui.enabled=false", "spark.driver.host=127.0.0.1", "spark.driver.bindAddress=127.0.0.1"]
-    command = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", "local[2]"]
+    # What Spark itself shares between its processes on one machine is not the driver's.
+    settings = [
+        f"spark.local.dir={folder / 'local'}",
+        "spark.ui.enabled=false",
+        "spark.driver.host=127.0.0.1",
+        "spark.driver.bindAddress=127.0.0.1",
+    ]
+    command = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", "local[3]"]
     for one in settings:
         command += ["--conf", one]
     environment = {
         **os.environ,
         "SPARK_HOME": str(SPARK_HOME),
         "JAVA_HOME": str(java_home(folder / "java")),
-        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_PYTHON": str(python or sys.executable),
+        "PYSPARK_DRIVER_PYTHON": sys.executable,
+        "TMPDIR": str(folder / "driver"),
         "SPARK_LOCAL_IP": "127.0.0.1",
     }
     return subprocess.run(
@@ -57,6 +68,7 @@ def result(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 
 
 def test_a_glue_job(watchers: Watchers, tape: Generated, tmp_path: Path) -> None:
+    """Its tasks see nothing of the driver's files, as on machines of their own."""
     cloud = watchers.cloud
     assert tape.reference is not None
     # The contract names its reference by where it lies beside it, as in a release.
@@ -82,12 +94,17 @@ def test_a_glue_job(watchers: Watchers, tape: Generated, tmp_path: Path) -> None
     arguments += ["--contract", location, "--input", ",".join(locations)]
     arguments += ["--lake", cloud.lake, "--raw", cloud.raw, "--database", cloud.database]
     arguments += ["--lineage", targets["lineage"][0], "--alert", watchers.topic, "--metrics", targets["metrics"]]
-    told = result(submit(tmp_path, *arguments))
+    (tmp_path / "worker").mkdir()
+    (tmp_path / "driver").mkdir()
+    python = python_apart(tmp_path, tmp_path / "driver", tmp_path / "worker")
+    told = result(submit(tmp_path, *arguments, python=python))
     assert (told["engine"], told["status"], told["rows_in"]) == ("spark", "published", 3_000)
     assert told["lake"] == cloud.lake
+    assert "on local[3];" in told["notes"][0]  # where it was submitted to, and not a Spark of its own
     local = api.run(contract, tape.files, lake=tmp_path / "local")
     assert told["proof"] == local.as_dict()["proof"]
     assert api.verify(cloud.lake, deep=True).ok
+    assert list((tmp_path / "worker").iterdir()) == []
     table = cloud.catalog().load_table((cloud.database, f"{DATASET}_curated"))
     assert table.scan().to_arrow().num_rows == local.proof.counts["curated"]
     items = watchers.items()
@@ -98,6 +115,7 @@ def test_a_glue_job(watchers: Watchers, tape: Generated, tmp_path: Path) -> None
     assert (message["severity"], message["run_id"]) == ("warning", told["run_id"])
 
 
+@pytest.mark.slow
 def test_what_is_wrong_fails_the_job(cloud: Cloud, tape: Generated, tmp_path: Path) -> None:
     lake = ["--lake", cloud.lake, "--database", cloud.database]
     done = submit(tmp_path, "--contract", f"s3://{cloud.landing}/no.yaml", "--input", "s3://x/y", *lake)
