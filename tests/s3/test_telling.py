@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -246,3 +248,35 @@ def test_metrics_targets_that_are_refused(cloud: Cloud, contract: Contract, tape
 def test_tables_that_are_refused(cloud: Cloud, contract: Contract, tape: Generated, target: str) -> None:
     with pytest.raises(UsageError, match="names no table"):
         api.run(contract, tape.files, lake=cloud.open(), references=tape.reference, lineage=[target])
+
+
+def test_lineage_that_no_server_took_waits_in_the_lake(cloud: Cloud, contract: Contract, tape: Generated) -> None:
+    """The working copy is gone by then: the next run, wherever it is, sends what waits."""
+    taken: list[dict[str, Any]] = []
+
+    class Server(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            taken.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(201)
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Server, bind_and_activate=False)
+    server.server_bind()  # the port is ours, and nobody answers
+    target = f"http://127.0.0.1:{server.server_port}"
+    given = {"references": tape.reference, "lineage": [target]}
+    first = api.run(contract, cloud.deliver(tape.files[:1]), lake=cloud.open(), **given)
+    assert [note for note in first.notes if f"kept in {cloud.lake}/spool/lineage-" in note]
+    assert len(cloud.keys("lake/spool/")) == 2
+    server.server_activate()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        api.run(contract, cloud.deliver(tape.files[1:2]), lake=cloud.lake, **given)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert [event["eventType"] for event in taken] == ["START", "COMPLETE", "START", "COMPLETE"]
+    assert cloud.keys("lake/spool/") == []
