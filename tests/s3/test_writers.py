@@ -181,6 +181,29 @@ def test_a_pointer_is_not_moved_by_one_who_lost_the_lock(cloud: Cloud) -> None:
     settled(cloud, runs=2)
 
 
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_decision_is_taken_back_only_under_the_lock(cloud: Cloud, taken: bool) -> None:
+    """Its writer can commit nothing any more. Whoever has the lock by then may be carrying the decision out."""
+    late, other = cloud.open(), cloud.open(lease_seconds=30)
+    publish_trades(other, "r0", trades(0))
+
+    def stopped(step: str) -> None:
+        if step == "journal":
+            silence(late._lock)
+            time.sleep(EXPIRED_SECONDS)
+            assert not taken or other._lock.try_take()
+
+    with pytest.raises(PublicationPendingError if taken else LostLeaseError):
+        publish_trades(late, "r1", trades(10), stopped)
+    if taken:
+        other._lock.release()
+    lake = cloud.open()
+    with lake.lock():
+        assert recover(lake) == (["r1"] if taken else [])
+    publish_trades(lake, "r1", trades(10))
+    settled(cloud, runs=2)
+
+
 def test_a_run_that_was_taken_for_dead_decides_nothing(cloud: Cloud) -> None:
     """Its data files went with it, though it has the lake's lock again by now."""
     late, other = cloud.open(), cloud.open()

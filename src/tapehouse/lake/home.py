@@ -181,7 +181,11 @@ class Lake:
         return journal.write(self.journal, self.root, entry)
 
     def finish(self, path: Path) -> None:
-        """Forget a journal whose every table is committed, or take the decision back while none is."""
+        """Forget a journal whose every table is committed."""
+        journal.finish(path)
+
+    def withdraw(self, path: Path) -> None:
+        """Take a decision back of which nothing can be seen yet."""
         journal.finish(path)
 
     def refresh(self) -> None:

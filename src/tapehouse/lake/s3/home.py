@@ -205,6 +205,11 @@ class S3Lake(Lake):
         self._lock.done([path.stem])
         path.unlink(missing_ok=True)
 
+    def withdraw(self, path: Path) -> None:
+        """Only while the lock is ours: whoever has it by now may be carrying the decision out."""
+        self._lock.withdraw(path.stem)
+        self.finish(path)
+
     def refresh(self) -> None:
         """Bring the journals that count; without the lock all there are, for one who only wants to know what is named.
 
