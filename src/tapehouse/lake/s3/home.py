@@ -261,6 +261,10 @@ class S3Lake(Lake):
 
         return GlueTables(self._placed, self._glue, self._lock.assure)
 
+    def prepare(self) -> None:
+        """Import what any run will need of pyiceberg and boto3, before its threads start."""
+        self.warm()
+
     def names(self) -> list[str]:
         """Asks Glue."""
         return [f"{namespace}.{name}" for namespace, name in self._glue.names()]
