@@ -133,7 +133,7 @@ def test_a_driver_that_is_killed(cloud: Cloud, tape: Generated, tmp_path: Path, 
     assert len(runs) == 1
     told = {"run_id": runs[0]["run_id"], "proof": again["proof"]}
     if fault != "synced":
-        told["proof"] = json.loads(api.show_run(cloud.lake, runs[0]["run_id"])["proof"])
+        told["proof"] = api.show_run(cloud.lake, runs[0]["run_id"])["proof"]
     apart.same({**again, **told}, locations)
     assert cloud.keys("lake/staging/") == cloud.keys("lake/journal/") == []
 
