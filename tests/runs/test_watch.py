@@ -116,7 +116,7 @@ def test_a_bad_file_is_told_once_and_holds_up_nobody(bench: Bench, tmp_path: Pat
     write_csv(folder / "over.csv", [trade("14:45:00", 100 + n, price="-1") for n in range(10)])
     (folder / "bad.csv").write_text("what,is,this\n1,2,3\n")
     with watching(bench, folder) as seen:
-        seen.until(lambda: seen.curated() == 20 and bool(seen.errors))
+        seen.until(lambda: seen.curated() == 20 and bool(seen.errors) and len(seen.results) == 2)
         time.sleep(0.3)
         assert [(path.name, type(error)) for path, error in seen.errors] == [("bad.csv", FeedError)]
         assert sorted(result.status for result in seen.results) == [Status.PUBLISHED, Status.STOPPED]

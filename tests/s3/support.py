@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from typing import Any
 import boto3
 import polars as pl
 import pyarrow as pa
+import pytest
 from pyiceberg.catalog.glue import GlueCatalog
 
 from tapehouse.lake.files import stage_rows
@@ -38,6 +41,26 @@ TRADES = TableSpec(
     ("trade_id",),
 )
 RUNS = TableSpec("tapehouse", "runs", pa.schema([pa.field("run_id", pa.large_string(), nullable=False)]))
+
+
+# Python in a mount namespace of its own, where one folder is empty and temporary files go to another.
+APART = """#!/bin/sh
+exec unshare --mount sh -c '
+mount -t tmpfs -o ro tmpfs "$1" && shift && TMPDIR="$1" && export TMPDIR && shift && exec "$@"
+' sh {hidden} {temporary} {python} "$@"
+"""
+
+
+def python_apart(folder: Path, hidden: Path, temporary: Path) -> Path:
+    """An interpreter that sees nothing of folder `hidden`; skips where namespaces are not allowed."""
+    tried = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False)
+    if tried.returncode:
+        pytest.skip("mount namespaces are not allowed here")
+    made = folder / "python"
+    text = APART.format(hidden=hidden, temporary=temporary, python=sys.executable)
+    made.write_text(text, encoding="utf-8")
+    made.chmod(0o755)
+    return made
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,9 @@ from tapehouse import api
 from tapehouse.certificate.compare import compare_lakes
 from tapehouse.contracts.model import Contract
 from tapehouse.errors import FeedError, LakeError, UsageError
+from tapehouse.lake.place import Place
+from tapehouse.lake.publish import recover
+from tapehouse.lake.s3 import home
 from tapehouse.lake.s3.listing import listed
 from tapehouse.runs.quarantined import discard
 from tapehouse.runs.result import RunResult, Status
@@ -54,6 +58,10 @@ def test_objects_become_the_same_lake_and_once(
     assert list(again.skipped) == locations
     assert (cloud.keys(), cloud.keys(bucket=cloud.landing)) == before
     assert api.verify(cloud.lake, deep=True).ok
+    quarantine = cloud.client("glue").get_table(DatabaseName=cloud.database, Name="consolidated_trades_quarantine")
+    types = {one["Name"]: one["Type"] for one in quarantine["Table"]["StorageDescriptor"]["Columns"]}
+    assert types["reasons"].startswith("array<struct<code:string,severity:string,columns:array<string>,")
+    assert types["_raw"] == "binary"
 
 
 def test_landed_bytes_are_copies_under_their_digest(cloud: Cloud, contract: Contract, tape: Generated) -> None:
@@ -154,6 +162,44 @@ def test_an_origin_that_is_replaced_meanwhile(cloud: Cloud, contract: Contract, 
         with pytest.raises(LakeError, match="copying"):
             landing.settle()
         assert not lake.raw.has(landed.digest)
+    landing.abandon()
+
+
+def test_uploads_that_nobody_used_go_with_age(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud.client("s3").put_object(Bucket=cloud.curated, Key="lake/arriving/x/000000/a.csv", Body=b"x")
+    lake = cloud.open()
+    with lake.lock():
+        recover(lake)
+        assert len(cloud.keys("lake/arriving/")) == 1
+        monkeypatch.setattr(home, "ARRIVING_SECONDS_MAX", -1.0)
+        recover(lake)
+    assert cloud.keys("lake/arriving/") == []
+
+
+def test_a_place_that_is_sent_knows_its_objects(cloud: Cloud, contract: Contract, tape: Generated) -> None:
+    """A task elsewhere reads by name, and only while it runs."""
+    lake = cloud.open()
+    location = cloud.deliver(tape.files[:1])
+    landing = lake.landing(location, here=False)
+    [landed] = landing
+    sent: Place = pickle.loads(pickle.dumps(lake.place))
+    assert sent.digest(landed.path) == landed.digest
+    assert sent.words(landed.path, 0, 2) == tape.files[0].read_bytes()[:16]
+    assert sent.words(landed.path, 0, 0) == b""
+    with sent.task() as place:
+        [here] = place.fetch([landed.path])
+        assert here.read_bytes() == tape.files[0].read_bytes()
+        assert here != landed.path
+        assert place.name(here) == landed.path
+    assert not here.exists()
+    assert not landed.path.exists()
+    cloud.client("s3").put_object(Bucket=cloud.landing, Key=location[0].split("/", 3)[3], Body=b"other")
+    with pytest.raises(FeedError, match="was replaced or removed"):
+        sent.digest(landed.path)
+    with sent.task() as place, pytest.raises(FeedError, match="was replaced or removed"):
+        place.fetch([landed.path])
+    with pytest.raises(LakeError, match="is gone"):
+        sent.digest(lake.warehouse / "nothing")
     landing.abandon()
 
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -56,24 +56,24 @@ def settled(cloud: Cloud, *, runs: int) -> None:
     assert [path for path in found.paths if path.suffix == ".parquet"] == []
 
 
-def kill_at_every_step(cloud_of: Callable[[], Cloud], writer: Writer, *, first: bool) -> None:
+def kill_at(steps: Sequence[str], cloud_of: Callable[[], Cloud], writer: Writer, *, first: bool) -> None:
     """A lake for each step; all their writers die at the same time, and are followed by others."""
-    clouds = [cloud_of() for _ in STEPS]
-    for cloud in clouds:
+    clouds = {STEPS.index(name): cloud_of() for name in steps}
+    for cloud in clouds.values():
         lake = cloud.open()
         if not first:
             publish_trades(lake, "r0", trades(0))
     name, start = ("r0", 0) if first else ("r1", 10)
-    killed = [writer(cloud.lake, LEASE_SECONDS, f"{name}={start}", step) for step, cloud in enumerate(clouds)]
-    for step, process in enumerate(killed):
+    killed = {step: writer(cloud.lake, LEASE_SECONDS, f"{name}={start}", step) for step, cloud in clouds.items()}
+    for step, process in killed.items():
         printed, errors = process.communicate(timeout=100)
         assert process.returncode == -signal.SIGKILL, errors
         assert printed.split("\n")[:-1] == STEPS[:step]
     base = [] if first else list(range(10))
-    for cloud in clouds:  # before anyone recovers, readers see all of the run or none of it in each table
+    for cloud in clouds.values():  # before anyone recovers, readers see all of the run or none of it in each table
         assert ids(cloud.open(read_only=True)) in (base, list(range(start + 10)))
     time.sleep(EXPIRED_SECONDS)
-    for step, cloud in enumerate(clouds):
+    for step, cloud in clouds.items():
         lake = cloud.open()
         with lake.lock():
             finished = recover(lake)
@@ -84,13 +84,19 @@ def kill_at_every_step(cloud_of: Callable[[], Cloud], writer: Writer, *, first: 
         settled(cloud, runs=1 if first else 2)
 
 
+def test_killed_around_the_decision_and_run_again(endpoint: str, writer: Writer) -> None:
+    steps = ["synced", "journal", "before tapehouse.runs"]
+    kill_at(steps, lambda: Cloud.make(endpoint), writer, first=False)
+
+
+@pytest.mark.slow
 def test_killed_at_every_step_and_run_again(endpoint: str, writer: Writer) -> None:
-    kill_at_every_step(lambda: Cloud.make(endpoint), writer, first=False)
+    kill_at(STEPS, lambda: Cloud.make(endpoint), writer, first=False)
 
 
 @pytest.mark.slow
 def test_killed_at_every_step_of_the_first_run(endpoint: str, writer: Writer) -> None:
-    kill_at_every_step(lambda: Cloud.make(endpoint), writer, first=True)
+    kill_at(STEPS, lambda: Cloud.make(endpoint), writer, first=True)
 
 
 def test_two_processes_publishing_at_once(cloud: Cloud, writer: Writer) -> None:
@@ -172,6 +178,29 @@ def test_a_pointer_is_not_moved_by_one_who_lost_the_lock(cloud: Cloud) -> None:
     assert ids(cloud.open(), RUNS, "run_id") == ["r0"]
     with other.lock():
         assert recover(other) == ["r1"]
+    settled(cloud, runs=2)
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_decision_is_taken_back_only_under_the_lock(cloud: Cloud, taken: bool) -> None:
+    """Its writer can commit nothing any more. Whoever has the lock by then may be carrying the decision out."""
+    late, other = cloud.open(), cloud.open(lease_seconds=30)
+    publish_trades(other, "r0", trades(0))
+
+    def stopped(step: str) -> None:
+        if step == "journal":
+            silence(late._lock)
+            time.sleep(EXPIRED_SECONDS)
+            assert not taken or other._lock.try_take()
+
+    with pytest.raises(PublicationPendingError if taken else LostLeaseError):
+        publish_trades(late, "r1", trades(10), stopped)
+    if taken:
+        other._lock.release()
+    lake = cloud.open()
+    with lake.lock():
+        assert recover(lake) == (["r1"] if taken else [])
+    publish_trades(lake, "r1", trades(10))
     settled(cloud, runs=2)
 
 

@@ -48,13 +48,14 @@ def run_job(options: argparse.Namespace) -> RunResult:
     """Bring what the driver has to read, and run. Inputs in S3 are left there when the lake is in S3, too."""
     from tapehouse import api
 
-    lake = _lake(options)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tapehouse-job-")))
+        _check_lake(options)
         spark = stack.enter_context(spark_session())
         locations = Locations(lambda: spark, folder)
         contract = api.load_contract(locations.bring_one(options.contract))
         named = _references(contract, _each(options.reference), locations)
+        lake = _lake(options)
         inputs: list[str | Path] = []
         for location in _each(options.input):
             left = urlparse(location).scheme in S3_SCHEMES and not isinstance(lake, Path)
@@ -82,14 +83,13 @@ def _beside(contract: Contract, location: str, locations: Locations, given: Mapp
     if urlparse(location).scheme not in S3_SCHEMES:
         return {}
     scheme, _, rest = _plain(location).partition("://")
-    wanted = {
-        name: one.path for name, one in contract.references.items() if one.path and name not in given
-    }  # absolute ones are files of the driver's machine
-    return {
-        name: locations.bring_one(f"{scheme}://{posixpath.normpath(posixpath.join(posixpath.dirname(rest), path))}")
-        for name, path in wanted.items()
-        if not path.startswith("/")
-    }
+    out = {}
+    for name, one in contract.references.items():
+        # An absolute path is a file of the driver's machine.
+        if one.path and name not in given and not one.path.startswith("/"):
+            there = posixpath.normpath(posixpath.join(posixpath.dirname(rest), one.path))
+            out[name] = locations.bring_one(f"{scheme}://{there}")
+    return out
 
 
 def _each(given: Sequence[str]) -> list[str]:
@@ -132,17 +132,22 @@ def _named(text: str) -> tuple[str, str]:
     return (name, location) if equals and "/" not in name else ("", text)
 
 
+def _check_lake(options: argparse.Namespace) -> None:
+    """UsageError for a lake that cannot be; before Spark starts, which takes long."""
+    scheme = urlparse(options.lake).scheme
+    if scheme not in ("", "file", *S3_SCHEMES):
+        raise UsageError(
+            f"the lake {options.lake} is neither in S3 nor a folder",
+            fix="name s3://BUCKET/PREFIX, or a folder that all of the cluster's machines mount, as of EFS or FSx",
+        )
+    if scheme not in S3_SCHEMES and (options.raw or options.database):
+        raise UsageError("--raw and --database are of a lake in S3", fix="leave them out, or name --lake s3://..")
+
+
 def _lake(options: argparse.Namespace) -> Path | Lake:
     from tapehouse.arguments import open_lake
 
     parts = urlparse(options.lake)
     if parts.scheme in S3_SCHEMES:
         return open_lake(_plain(options.lake), create=True, database=options.database, raw=options.raw)
-    if parts.scheme not in ("", "file"):
-        raise UsageError(
-            f"the lake {options.lake} is neither in S3 nor a folder",
-            fix="name s3://BUCKET/PREFIX, or a folder that all of the cluster's machines mount, as of EFS or FSx",
-        )
-    if options.raw or options.database:
-        raise UsageError("--raw and --database are of a lake in S3", fix="leave them out, or name --lake s3://..")
     return Path(unquote(parts.path) if parts.scheme else options.lake)

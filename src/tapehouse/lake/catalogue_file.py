@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tapehouse.errors import LakeError
+from tapehouse.lake import disk
 
 NAME = "tapehouse"
 _TIMEOUT_SECONDS = 30.0
@@ -64,6 +65,20 @@ def prepare(connection: sqlite3.Connection) -> None:
     """Make the catalogue's tables where they are absent."""
     for statement in _LAYOUT:
         connection.execute(statement)
+
+
+def table_names(path: Path) -> list[str]:
+    """`namespace.table` of every table, sorted; none where there is no file."""
+    if not path.exists():
+        return []
+    with disk.guarded("reading the catalogue", path), closing(connect(path, read_only=True)) as db:
+        try:
+            rows = db.execute("SELECT table_namespace || '.' || table_name FROM iceberg_tables ORDER BY 1").fetchall()
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):  # a process died between making the file and its tables
+                return []
+            raise
+    return [name for (name,) in rows]
 
 
 def insert_table(path: Path, namespace: str, name: str, metadata: Path) -> bool:

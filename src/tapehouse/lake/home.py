@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tapehouse.errors import LakeError, UsageError
 from tapehouse.lake import disk, journal, spill
-from tapehouse.lake.catalogue_file import connect
+from tapehouse.lake.catalogue_file import table_names
 from tapehouse.lake.folder import check_format, flock, is_lake, is_remote, make, remote_address
 from tapehouse.lake.journal import Journal
 from tapehouse.lake.landing import Arriving, Landing, clear_leftovers
@@ -181,7 +180,11 @@ class Lake:
         return journal.write(self.journal, self.root, entry)
 
     def finish(self, path: Path) -> None:
-        """Forget a journal whose every table is committed, or take the decision back while none is."""
+        """Forget a journal whose every table is committed."""
+        journal.finish(path)
+
+    def withdraw(self, path: Path) -> None:
+        """Take a decision back of which nothing can be seen yet."""
         journal.finish(path)
 
     def refresh(self) -> None:
@@ -252,22 +255,7 @@ class Lake:
 
     def names(self) -> list[str]:
         """`namespace.table` of every table, sorted; does not import pyiceberg."""
-        path = self.catalogue_file
-        if not path.exists():
-            return []
-        with (
-            disk.guarded("reading the catalogue", path),
-            closing(connect(path, read_only=True)) as db,
-        ):
-            try:
-                rows = db.execute(
-                    "SELECT table_namespace || '.' || table_name FROM iceberg_tables ORDER BY 1"
-                ).fetchall()
-            except sqlite3.OperationalError as error:
-                if "no such table" in str(error):  # a process died between making the file and its tables
-                    return []
-                raise
-        return [name for (name,) in rows]
+        return table_names(self.catalogue_file)
 
     def table(self, namespace: str, name: str) -> LakeTable | None:
         """The table as it is now, or None when there is none."""

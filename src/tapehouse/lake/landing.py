@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -17,7 +17,11 @@ from pathlib import Path
 from typing import Protocol
 
 from tapehouse.lake import disk
+from tapehouse.lake.place import Place
 from tapehouse.lake.raw import Landed, RawStore
+
+# Digests of inputs, by whoever can read them best; in their order.
+Digests = Callable[[Place, Sequence[Path]], Sequence[str]]
 
 
 class Arriving(Protocol):
@@ -44,6 +48,10 @@ class Arriving(Protocol):
 
     def held_before(self, landed: Landed) -> bool:
         """Whether the lake held these bytes when the landing began."""
+        ...
+
+    def hashed_by(self, digests: Digests) -> None:
+        """Have others take the digests of inputs that this process will not read, if that has not begun."""
         ...
 
     def settle(self) -> None:
@@ -93,6 +101,9 @@ class Landing:
     def held_before(self, landed: Landed) -> bool:
         """Whether the lake held these bytes when the landing began."""
         return landed.digest in self._known
+
+    def hashed_by(self, digests: Digests) -> None:
+        """It has begun."""
 
     def settle(self) -> None:
         """Make every copy durable under its digest. LakeError when the disk refuses."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlparse
 
-from tapehouse.lake import disk
+from tapehouse.lake import disk, transfer
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -99,6 +99,10 @@ class Place(Protocol):
         """Where files can be read without fetching any; None where that cannot be."""
         ...
 
+    def digest(self, path: Path) -> str:
+        """The sha256 of the file in hex; FeedError for an input that is no longer what was found."""
+        ...
+
     def words(self, path: Path, first: int, count: int) -> bytes:
         """`count` 64-bit words of a file from number `first` on."""
         ...
@@ -170,6 +174,10 @@ class OnDisk:
     def here(self, paths: Iterable[Path]) -> list[Path] | None:
         """As they are."""
         return list(paths)
+
+    def digest(self, path: Path) -> str:
+        """Read from the file."""
+        return transfer.digest(path)
 
     def words(self, path: Path, first: int, count: int) -> bytes:
         """Read from the file."""

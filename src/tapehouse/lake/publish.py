@@ -239,7 +239,7 @@ def _live(lake: Lake, table: Table) -> list[DataFile]:
 def _withdrawn(lake: Lake, path: Path) -> bool:
     """Take the decision back; False when even that cannot be written."""
     try:
-        lake.finish(path)
+        lake.withdraw(path)
     except (OSError, LakeError):
         return False
     return True

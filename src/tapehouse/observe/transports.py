@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +21,23 @@ class Transport(Protocol):
 
     def emit(self, event: dict[str, Any]) -> Delivery:
         """Tell one event."""
+        ...
+
+
+class Waiting(Protocol):
+    """Keeps events that could not be sent."""
+
+    @property
+    def path(self) -> Path | str:
+        """Where they are kept."""
+        ...
+
+    def add(self, document: dict[str, Any]) -> None:
+        """Keep one; OSError if it cannot be kept."""
+        ...
+
+    def drain(self, send: Callable[[dict[str, Any]], bool]) -> Drained:
+        """Offer each to `send`, oldest first, until it returns False."""
         ...
 
 
@@ -43,7 +61,7 @@ class HttpTransport:
     """Posts each event; what cannot be posted waits in `spool` for `resend`."""
 
     poster: JsonPoster
-    spool: Spool
+    spool: Waiting
 
     def emit(self, event: dict[str, Any]) -> Delivery:
         """Try within the poster's patience, else spool."""
@@ -67,18 +85,21 @@ class HttpTransport:
 
 
 def transport_for(
-    target: str, *, spool: Path, api_key: str | None = None, patience: Patience | None = None
+    target: str, *, spool: Path | Waiting, api_key: str | None = None, patience: Patience | None = None
 ) -> FileTransport | HttpTransport:
     """The transport for `target`: a path, `file:PATH`, or an http(s) address.
 
-    `api_key` is sent as a bearer token, and never shown. UsageError for anything else.
+    `spool` is a file, or what else keeps events. `api_key` is sent as a bearer token, and never shown. UsageError for
+    anything else.
     """
     scheme = urlsplit(target).scheme if ":" in target else ""
     if scheme in ("http", "https"):
         parts = urlsplit(check_http_url(target, "lineage"))
         url = urlunsplit(parts._replace(path=LINEAGE_PATH)) if parts.path in ("", "/") else target
         headers = {"Authorization": f"Bearer {api_key}"} if api_key is not None else {}
-        return HttpTransport(JsonPoster(url, headers, patience or Patience()), Spool(spool))
+        return HttpTransport(
+            JsonPoster(url, headers, patience or Patience()), Spool(spool) if isinstance(spool, Path) else spool
+        )
     if scheme == "file":
         parts = urlsplit(target)
         if parts.netloc not in ("", "localhost") or not parts.path:

@@ -42,6 +42,10 @@ class Engine(Protocol):
         """Whether this process reads the batches."""
         ...
 
+    def digests(self, place: Place, paths: Sequence[Path]) -> Sequence[str]:
+        """The sha256 of each file."""
+        ...
+
     def notes(self, contract: Contract) -> tuple[str, ...]:
         """What the reader of a run's result should know of how it was done."""
         ...
@@ -96,6 +100,10 @@ class Embedded:
 
     name = "embedded"
     here = True
+
+    def digests(self, place: Place, paths: Sequence[Path]) -> Sequence[str]:
+        """One after another."""
+        return [place.digest(path) for path in paths]
 
     def notes(self, contract: Contract) -> tuple[str, ...]:
         """Nothing to tell."""

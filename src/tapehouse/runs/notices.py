@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from pathlib import Path
 from typing import Any
 
 from tapehouse.contracts.model import Contract
-from tapehouse.errors import TapehouseError
+from tapehouse.errors import TapehouseError, UsageError
 from tapehouse.lake.publish import PublicationPendingError
 from tapehouse.observe.alerts import Alert, AlertLevel
+from tapehouse.observe.cloudwatch import SCHEME as CLOUDWATCH
+from tapehouse.observe.cloudwatch import CloudWatch
 from tapehouse.observe.lineage_run import LineageRun
 from tapehouse.observe.metrics_text import RunMetrics
 from tapehouse.runs.result import RunResult, Status
 
 ENVIRONMENT = "TAPEHOUSE_ENVIRONMENT"
+_METRICS_SUFFIXES = (".prom", ".txt", ".json")
 
 
 def alert_of(result: RunResult) -> Alert | None:
@@ -63,3 +67,16 @@ def metrics_file(contract: str, seconds: float, ended: dt.datetime, **facts: Any
         ended_seconds=ended.timestamp(),
         **{"bytes_in": 0, **facts},
     )
+
+
+def metrics_target(target: str | Path | None) -> tuple[Path | None, CloudWatch | None]:
+    """The file or the namespace that a target names. Raises UsageError for one that is not understood."""
+    if isinstance(target, str) and target.startswith(CLOUDWATCH):
+        return None, CloudWatch.of(target)
+    file = None if target is None else Path(target)
+    if file is not None and file.suffix not in _METRICS_SUFFIXES:
+        raise UsageError(
+            f"metrics file {str(file)!r} has no known ending",
+            fix=f"end it in {', '.join(_METRICS_SUFFIXES)}, or name cloudwatch:NAMESPACE?..",
+        )
+    return file, None

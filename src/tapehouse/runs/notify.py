@@ -16,13 +16,12 @@ from itertools import chain
 from pathlib import Path
 
 from tapehouse.contracts.model import Contract, Grammar, RowRule
-from tapehouse.errors import TapehouseError, UsageError
+from tapehouse.errors import TapehouseError
 from tapehouse.lake.home import Lake
 from tapehouse.lake.landing import Arriving
 from tapehouse.observe.alerts import Alert, Alerter, sinks_for
 from tapehouse.observe.batch_table import SCHEME as BATCH_TABLE
 from tapehouse.observe.batch_table import BatchItem, BatchTable
-from tapehouse.observe.cloudwatch import SCHEME as CLOUDWATCH
 from tapehouse.observe.cloudwatch import CloudWatch
 from tapehouse.observe.delivery import Patience
 from tapehouse.observe.lineage_run import (
@@ -35,9 +34,9 @@ from tapehouse.observe.lineage_run import (
 )
 from tapehouse.observe.metrics_text import RunMetrics, write_metrics
 from tapehouse.observe.openlineage import run_event
-from tapehouse.observe.transports import HttpTransport, Transport, transport_for
+from tapehouse.observe.transports import HttpTransport, Transport, Waiting, transport_for
 from tapehouse.runs.context import new_run_id
-from tapehouse.runs.notices import alert_of, failure_alert, metrics_file, metrics_of
+from tapehouse.runs.notices import alert_of, failure_alert, metrics_file, metrics_of, metrics_target
 from tapehouse.runs.outcomes import batch_items, failed_items, failure_metrics, run_metrics
 from tapehouse.runs.result import RunResult, Status
 from tapehouse.runs.tables import arrow_type, curated_spec, namespace
@@ -45,7 +44,6 @@ from tapehouse.runs.tables import arrow_type, curated_spec, namespace
 API_KEY = "OPENLINEAGE_API_KEY"
 # What a dead listener may cost at the end of a run.
 PATIENCE = Patience(attempts=3, timeout_seconds=3.0, total_seconds=8.0)
-_METRICS_SUFFIXES = (".prom", ".txt", ".json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ class Listeners:
         patience: Patience = PATIENCE,
     ) -> Listeners:
         """Listeners for targets as the command line takes them. Raises UsageError for one that is not understood."""
-        file, cloudwatch = _metrics_target(metrics)
+        file, cloudwatch = metrics_target(metrics)
         targets = dict.fromkeys(lineage)
         tables = tuple(BatchTable.of(target) for target in targets if target.startswith(BATCH_TABLE))
         transports = tuple(
@@ -80,21 +78,15 @@ class Listeners:
         return cls(transports, Alerter(sinks_for(alerts, patience=patience)), file, tables, cloudwatch)
 
 
-def _metrics_target(target: str | Path | None) -> tuple[Path | None, CloudWatch | None]:
-    if isinstance(target, str) and target.startswith(CLOUDWATCH):
-        return None, CloudWatch.of(target)
-    file = None if target is None else Path(target)
-    if file is not None and file.suffix not in _METRICS_SUFFIXES:
-        raise UsageError(
-            f"metrics file {str(file)!r} has no known ending",
-            fix=f"end it in {', '.join(_METRICS_SUFFIXES)}, or name cloudwatch:NAMESPACE?..",
-        )
-    return file, None
-
-
-def _spool(lake: Lake, target: str) -> Path:
+def _spool(lake: Lake, target: str) -> Path | Waiting:
     """One queue per server: what one did not take must not go to another."""
-    return lake.root / "spool" / f"lineage-{hashlib.sha256(target.encode()).hexdigest()[:12]}.ndjson"
+    name = f"lineage-{hashlib.sha256(target.encode()).hexdigest()[:12]}"
+    if lake.home == lake.root:
+        return lake.root / "spool" / f"{name}.ndjson"
+    from tapehouse.lake.s3.objects import Objects
+    from tapehouse.observe.object_spool import ObjectSpool
+
+    return ObjectSpool(Objects.at(lake.address), f"spool/{name}")
 
 
 def told(

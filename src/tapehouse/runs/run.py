@@ -41,6 +41,8 @@ def run(
     worker = engine or Embedded()
     arriving = landing if landing is not None else lake.landing(located(inputs), here=worker.here)
     watch.total(arriving.bytes)
+    if not worker.here:
+        arriving.hashed_by(worker.digests)
     try:
         sources = _unpublished(lake, contract, arriving, skipped, held)
         intake = Intake("run", sources, skipped=skipped, known=held, before_publication=arriving.settle)

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _LOOPBACK = ("local", "spark://127.0.0.1", "spark://localhost")
+# What spark-submit sets for a program that it runs: master and properties are those that it was given.
+SUBMITTED = "PYSPARK_GATEWAY_PORT"
+# A slot is a processor: the libraries in a task must not take the others'.
+_ONE_THREAD = {"spark.executorEnv.POLARS_MAX_THREADS": "1", "spark.executorEnv.OMP_NUM_THREADS": "1"}
 _LOG = """rootLogger.level = error
 rootLogger.appenderRef.stderr.ref = stderr
 appender.stderr.type = Console
@@ -34,7 +38,8 @@ def default_master() -> str:
 
 @contextmanager
 def spark_session(master: str | None = None, settings: Mapping[str, str] | None = None) -> Iterator[SparkSession]:
-    """The session that this process has; where it has none, one on `master`, stopped at the end.
+    """The session that this process has; where it has none, one on `master`, stopped at the end. A program that was
+    submitted to a cluster, as EMR and Glue do it, runs there unless `master` says otherwise.
 
     `settings` are Spark properties that go before ours. Raises RunError when pyspark or Java is missing or Spark does
     not start, UsageError when the active session runs on another master than the one asked for.
@@ -51,7 +56,10 @@ def spark_session(master: str | None = None, settings: Mapping[str, str] | None 
         yield active
         return
     with tempfile.TemporaryDirectory(prefix="tapehouse-spark-") as folder, _environment():
-        made = _start(SparkSession, master or default_master(), settings or {}, Path(folder))
+        if master is None and SUBMITTED in os.environ:
+            made = _begin(SparkSession.builder, {**_ONE_THREAD, **(settings or {})}, "the cluster")
+        else:
+            made = _start(SparkSession, master or default_master(), settings or {}, Path(folder))
         try:
             yield made
         finally:
@@ -88,11 +96,14 @@ def _start(maker: type[SparkSession], master: str, settings: Mapping[str, str], 
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # of what a local cluster listens on, too
     os.environ["JAVA_HOME"] = str(java_home(folder / "java"))
     (folder / "log4j2.properties").write_text(_LOG, encoding="utf-8")
-    builder = maker.builder.master(master).appName("tapehouse")
-    for name, value in {**_settings(master, folder), **settings}.items():
+    return _begin(maker.builder.master(master), {**_settings(master, folder), **settings}, master)
+
+
+def _begin(builder: SparkSession.Builder, settings: Mapping[str, str], master: str) -> SparkSession:
+    for name, value in settings.items():
         builder = builder.config(name, value)
     try:
-        return builder.getOrCreate()
+        return builder.appName("tapehouse").getOrCreate()
     except Exception as error:
         raise RunError(
             f"Spark did not start on {master}: {str(error).strip().splitlines()[0]}",
@@ -107,9 +118,7 @@ def _settings(master: str, folder: Path) -> dict[str, str]:
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "ERROR",
         "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={(folder / 'log4j2.properties').as_uri()}",
-        # A slot is a processor: the libraries in a task must not take the others'.
-        "spark.executorEnv.POLARS_MAX_THREADS": "1",
-        "spark.executorEnv.OMP_NUM_THREADS": "1",
+        **_ONE_THREAD,
         "spark.local.dir": str(folder / "local"),
     }
     if master.startswith(_LOOPBACK):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 import weakref
@@ -22,7 +21,8 @@ from tapehouse.lake.s3.glue import Glue
 from tapehouse.lake.s3.landing import ARRIVING, ARRIVING_SECONDS_MAX, S3Landing
 from tapehouse.lake.s3.lease import Lease
 from tapehouse.lake.s3.listing import listed
-from tapehouse.lake.s3.objects import Objects, Tagged, remove_tree
+from tapehouse.lake.s3.marker import MARKER, make, read_marker
+from tapehouse.lake.s3.objects import Objects, remove_tree
 from tapehouse.lake.s3.place import OnS3
 from tapehouse.lake.s3.raw import RawObjects
 from tapehouse.lake.spec import TableSpec, check_run_id, written_by
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from tapehouse.lake.iceberg.catalogue import LakeCatalog
     from tapehouse.lake.table import LakeTable
 
-_MARKER = "lake.json"
-_FORMAT = 1
 _LOCK = "lock"
 _RUNNING = ".run"  # of a run's spill: the lease that says it is alive
 
@@ -80,12 +78,12 @@ class S3Lake(Lake):
         objects = Objects.at(address, region)
         if not objects.prefix:
             raise UsageError(f"the lake {address} is a whole bucket", fix="name a prefix in it, such as /lake")
-        there = objects.get(_MARKER)
+        there = objects.get(MARKER)
         if there is None:
             if not create or read_only:
                 raise LakeError(f"no lake in {address}", fix="check the location; a run with --database makes a lake")
-            there = _make(objects, database, raw or f"{objects.uri}/raw")
-        found = _marker(objects, there.body)
+            there = make(objects, database, raw or f"{objects.uri}/raw")
+        found = read_marker(objects, there.body)
         for name, wanted in (("database", database), ("raw", raw.rstrip("/"))):
             if wanted and wanted != found[name]:
                 raise UsageError(
@@ -207,6 +205,11 @@ class S3Lake(Lake):
         self._lock.done([path.stem])
         path.unlink(missing_ok=True)
 
+    def withdraw(self, path: Path) -> None:
+        """Only while the lock is ours: whoever has it by now may be carrying the decision out."""
+        self._lock.withdraw(path.stem)
+        self.finish(path)
+
     def refresh(self) -> None:
         """Bring the journals that count; without the lock all there are, for one who only wants to know what is named.
 
@@ -258,6 +261,10 @@ class S3Lake(Lake):
 
         return GlueTables(self._placed, self._glue, self._lock.assure)
 
+    def prepare(self) -> None:
+        """Import what any run will need of pyiceberg and boto3, before its threads start."""
+        self.warm()
+
     def names(self) -> list[str]:
         """Asks Glue."""
         return [f"{namespace}.{name}" for namespace, name in self._glue.names()]
@@ -272,32 +279,3 @@ class S3Lake(Lake):
             return LakeTable(self, self.catalog.load_table((namespace, name)))
         except NoSuchTableError:
             return None
-
-
-def _make(objects: Objects, database: str, raw: str) -> Tagged:
-    if not database:
-        raise UsageError(
-            f"there is no lake in {objects.uri}, and no Glue database is named for a new one",
-            fix="name it: --database, or open_lake(.., create=True, database=..)",
-        )
-    Objects.at(raw)
-    Glue(database, "", objects.region).check()
-    form = {"format": _FORMAT, "database": database, "raw": raw.rstrip("/")}
-    objects.swap(_MARKER, json.dumps(form, sort_keys=True).encode(), None)
-    there = objects.get(_MARKER)  # ours, or that of who was first
-    if there is None:
-        raise LakeError(f"{objects.uri}/{_MARKER} vanished", fix="run again")
-    return there
-
-
-def _marker(objects: Objects, body: bytes) -> dict[str, str]:
-    try:
-        form = json.loads(body)
-        known = form["format"] == _FORMAT
-        found = {"database": str(form["database"]), "raw": str(form["raw"])}
-    except (ValueError, KeyError, TypeError) as error:
-        fix = "restore it from a version of the object"
-        raise LakeError(f"{objects.uri}/{_MARKER} is damaged", fix=fix) from error
-    if not known:
-        raise LakeError(f"{objects.uri} has another lake format than {_FORMAT}", fix="upgrade Tapehouse")
-    return found

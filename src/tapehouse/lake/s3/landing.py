@@ -1,13 +1,13 @@
 """Inputs on their way into a lake in S3.
 
-What is in S3 already is read once, for its digest; the copy under that digest is S3's own, of the very version that was
-hashed. Files of this machine are copied, hashed and uploaded. Both are made durable by `settle`; until then whoever
-judges them reads the origin, or the upload under a name of its own.
+What is in S3 already is read once for its digest, by the tasks of a distributed engine where there is one; the copy
+under that digest is S3's own, of the very version that was hashed. Files of this machine are copied, hashed and
+uploaded. Both are made durable by `settle`; until then whoever judges them reads the origin, or the upload under a name
+of its own.
 """
 
 from __future__ import annotations
 
-import hashlib
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,9 +16,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tapehouse.errors import FeedError, LakeError, UsageError
+from tapehouse.errors import LakeError, UsageError
 from tapehouse.lake import transfer
-from tapehouse.lake.landing import finished
+from tapehouse.lake.landing import Digests, finished
 from tapehouse.lake.raw import Landed
 from tapehouse.lake.s3.listing import Listed
 from tapehouse.lake.s3.objects import Objects, remove_tree
@@ -63,7 +63,27 @@ class S3Landing:
         self._held: set[str] = set()
         self._new: dict[str, Path] = {}
         self._uploads: list[str] = []
-        self._coming = [self._pool.submit(self._bring, number, one) for number, one in enumerate(self._inputs)]
+        self._digests: Digests | None = None
+        self._coming: list[Future[Landed]] = []
+        if here:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Objects that others will read are hashed by them if they can, everything else here."""
+        if self._coming or not self._inputs:
+            return
+        known: dict[Path, str] = {}
+        if self._digests is not None:
+            remote = [path for path, one in self._named() if isinstance(one.source, Listed)]
+            for path, one in self._named():
+                self._arrives(path, one)
+            known = dict(zip(remote, self._digests(self._place, remote), strict=True))
+        self._coming = [self._pool.submit(self._bring, path, one, known.get(path)) for path, one in self._named()]
+
+    def _named(self) -> Iterator[tuple[Path, _Input]]:
+        """Each input with its path in the working copy."""
+        for number, one in enumerate(self._inputs):
+            yield self._folder / f"{number:06d}" / one.origin.rpartition("/")[2], one
 
     @property
     def bytes(self) -> int:
@@ -80,8 +100,13 @@ class S3Landing:
         """When the first of the inputs was last written; now, when there is none."""
         return min((one.modified for one in self._inputs), default=time.time())
 
+    def hashed_by(self, digests: Digests) -> None:
+        """For objects that are hashed only when they are asked for."""
+        self._digests = digests
+
     def __iter__(self) -> Iterator[Landed]:
         """Each as soon as its digest is known, in order."""
+        self._begin()
         for one in self._coming:
             yield one.result()
 
@@ -107,26 +132,22 @@ class S3Landing:
         with suppress(LakeError):  # what is left goes with age
             self._lake.delete(uploads)
 
-    def _bring(self, number: int, one: _Input) -> Landed:
-        path = self._folder / f"{number:06d}" / one.origin.rpartition("/")[2]
-        digest = self._of_object(path, one.source) if isinstance(one.source, Listed) else self._of_file(path, one)
+    def _bring(self, path: Path, one: _Input, known: str | None) -> Landed:
+        digest = known or (self._of_object(path, one) if isinstance(one.source, Listed) else self._of_file(path, one))
         if self._raw.has(digest):
             self._held.add(digest)
         else:
             self._new.setdefault(digest, path)
         return Landed(path, digest, one.origin, one.size)
 
-    def _of_object(self, path: Path, source: Listed) -> str:
-        objects = Objects(source.bucket, "", self._lake.region)
-        self._place.arrivals[path] = Arrival(source.bucket, source.key, source.etag, source.size)
-        if self._here:
-            return transfer.digest(self._place.fetch([path])[0])
-        hasher, parts = hashlib.sha256(), objects.stream(source.key, source.etag)
-        if parts is None:
-            raise FeedError("was replaced or removed", path=source.uri, fix="deliver each file under its own name")
-        for part in parts:
-            hasher.update(part)
-        return hasher.hexdigest()
+    def _arrives(self, path: Path, one: _Input) -> None:
+        if isinstance(one.source, Listed):
+            source = one.source
+            self._place.arrivals[path] = Arrival(source.bucket, source.key, source.etag, source.size)
+
+    def _of_object(self, path: Path, one: _Input) -> str:
+        self._arrives(path, one)
+        return transfer.digest(self._place.fetch([path])[0]) if self._here else self._place.digest(path)
 
     def _of_file(self, path: Path, one: _Input) -> str:
         if not isinstance(one.source, Path):

@@ -107,10 +107,18 @@ class Lease:
     def decide(self, what: str) -> None:
         """Write down a decision; LostLeaseError, and it does not count, unless the lease is still ours."""
         with self._writing:
-            before, self._decided = self._decided, (*self._decided, what)
-            if self._etag is None or not self._write(self._etag):
-                self._decided = before
-                raise self._lost()
+            self._rewrite((*self._decided, what))
+
+    def withdraw(self, what: str) -> None:
+        """Take a decision back; LostLeaseError, and it still counts, unless the lease is still ours."""
+        with self._writing:
+            self._rewrite(tuple(one for one in self._decided if one != what))
+
+    def _rewrite(self, decided: tuple[str, ...]) -> None:
+        before, self._decided = self._decided, decided
+        if self._etag is None or not self._write(self._etag):
+            self._decided = before
+            raise self._lost()
 
     def done(self, what: Iterable[str]) -> None:
         """These decisions need nothing any more; written down with the next renewal."""

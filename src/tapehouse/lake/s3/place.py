@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tapehouse.errors import LakeError
+from tapehouse.errors import FeedError, LakeError
 from tapehouse.lake.place import Footer, Kept, footer_bytes, unlink
 from tapehouse.lake.s3.objects import Objects
 
@@ -104,14 +105,22 @@ class OnS3:
         objects, name = self._object(path)
         found = objects.download(name, local, "" if arrival is None else arrival.etag)
         if arrival is not None and not found:
-            raise LakeError(
-                f"s3://{arrival.bucket}/{arrival.key} was replaced or removed while it was being read",
-                fix="deliver each file under a name of its own, and run again",
-            )
+            raise _replaced(arrival)
 
     def here(self, paths: Iterable[Path]) -> list[Path] | None:
         """Not without asking for each."""
         return None
+
+    def digest(self, path: Path) -> str:
+        """Read from the object, of which nothing is kept here."""
+        arrival = self.arrivals.get(path)
+        objects, name = self._object(path)
+        hasher, parts = hashlib.sha256(), objects.stream(name, "" if arrival is None else arrival.etag)
+        if parts is None:
+            raise _gone(objects, name) if arrival is None else _replaced(arrival)
+        for part in parts:
+            hasher.update(part)
+        return hasher.hexdigest()
 
     def words(self, path: Path, first: int, count: int) -> bytes:
         """A part of the object."""
@@ -120,7 +129,7 @@ class OnS3:
         objects, name = self._object(path)
         found = objects.slice(name, f"{first * 8}-{(first + count) * 8 - 1}")
         if found is None:
-            raise LakeError(f"{objects.uri}/{name} is gone", fix="run again")
+            raise _gone(objects, name)
         return found[0]
 
     def keep(self, paths: Iterable[Path]) -> None:
@@ -160,7 +169,7 @@ class OnS3:
         if found is not None and (length := footer_bytes(found[0])) > len(found[0]):
             found = objects.slice(name, f"-{length}")
         if found is None:
-            raise LakeError(f"{objects.uri}/{name} is gone", fix="restore it from a version of the object")
+            raise _gone(objects, name)
         return Footer(*found)
 
     def footers(self, paths: Iterable[Path]) -> Mapping[Path, Footer]:
@@ -223,3 +232,15 @@ class OnS3:
         if first == "raw":
             return self._raw, "/".join(rest)
         return self._lake, "/".join((first, *rest))
+
+
+def _gone(objects: Objects, name: str) -> LakeError:
+    return LakeError(f"{objects.uri}/{name} is gone", fix="restore it from a version of the object, or run again")
+
+
+def _replaced(arrival: Arrival) -> FeedError:
+    return FeedError(
+        "was replaced or removed while it was being read",
+        path=f"s3://{arrival.bucket}/{arrival.key}",
+        fix="deliver each file under a name of its own, and run again",
+    )

@@ -80,6 +80,10 @@ class Distributed:
         """The engine's."""
         return self._tasks.name
 
+    def digests(self, place: Place, paths: Sequence[Path]) -> Sequence[str]:
+        """A task per file."""
+        return self._tasks.map(partial(digest_of, place), paths)
+
     def notes(self, contract: Contract) -> tuple[str, ...]:
         """Where it ran and how rows came to their partitions."""
         way, why = self._exchange(contract)
@@ -216,6 +220,11 @@ def _part(
 ) -> PartitionJob:
     pieces = [] if value is None else collected.stage.pieces(value, job.ranks)
     return PartitionJob(label, pieces, [lost_of(piece, duplicates) for piece in pieces], before)
+
+
+def digest_of(place: Place, path: Path, attempt: str) -> str:
+    """The sha256 of a file."""
+    return place.digest(path)
 
 
 def tally_pieces(
