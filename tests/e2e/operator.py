@@ -152,11 +152,13 @@ class Deployed:
         sns.subscribe(TopicArn=self.outputs["AlertTopicArn"], Protocol="sqs", Endpoint=attributes["QueueArn"])
 
     def alerts(self) -> list[dict[str, Any]]:
-        """Alerts since `listen` that were not returned before."""
+        """Our alerts since `listen` that were not returned before; those of CloudWatch's alarms are not among them."""
         sqs, found = self.aws.client("sqs"), []
         while messages := sqs.receive_message(QueueUrl=self._probe, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
-                found.append(json.loads(json.loads(message["Body"])["Message"]))
+                text = json.loads(message["Body"])["Message"]
+                told = json.loads(text) if text.startswith("{") else {}
+                found += [told] if told.get("source") == "tapehouse" else []
                 sqs.delete_message(QueueUrl=self._probe, ReceiptHandle=message["ReceiptHandle"])
         return found
 

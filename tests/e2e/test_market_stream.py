@@ -56,7 +56,7 @@ def curated(stream: Deployed) -> int:
     return int(stream.query(f"select count(*) from {DATASET}_curated")[0][0] or 0)
 
 
-@pytest.mark.proves("C22", "C25", "C26", blueprint="market-stream")
+@pytest.mark.proves("C22", "C25", "C26", "C42", "L20", blueprint="market-stream")
 def test_every_record_is_in_the_lake_once(streamed: Deployed, lines: list[str]):
     assert curated(streamed) == len(lines) - 1
     duplicates = int(streamed.query(f"select count(*) from {DATASET}_duplicates")[0][0] or 0)
@@ -77,7 +77,7 @@ def test_redrive_lands_nothing_twice_and_keeps_what_is_still_poison(streamed: De
     runs = len(streamed.job_runs())
     dry = streamed.invoke("RedriveFunction", {"from": "stream", "dry_run": True})
     assert dry["stream_letters"] == 1
-    done = streamed.invoke("RedriveFunction", {"from": "stream"})
+    done = streamed.invoke("RedriveFunction", {"from": "all"})
     assert done["records_poison"] == 1
     assert done.get("records_landed", 0) == 0
     time.sleep(1)
@@ -106,7 +106,7 @@ def test_lineage_of_each_landed_object_has_its_run_and_its_end(streamed: Deploye
 
 @pytest.mark.proves("C21", "B35", blueprint="market-stream")
 def test_a_file_lands_beside_the_stream(streamed: Deployed, tmp_path: Path):
-    api.generate("trades", tmp_path, rows=200, seed=77, files=1, faults="none", date="2024-03-05")
+    api.generate("trades", tmp_path, rows=200, seed=77, files=1, faults="none", date="2024-06-05")
     before = curated(streamed)
     streamed.land(tmp_path / "trades_00.csv", f"{DATASET}/late/trades.csv")
     wait(lambda: True if curated(streamed) == before + 200 else None, 120, streamed.job_logs)

@@ -62,8 +62,8 @@ def install(path: Path) -> None:
     from ministack.core import iam_evaluator
     from ministack.core.responses import get_account_id
 
-    from emulator.glue_arns import containers
     from emulator.key_use import uses
+    from emulator.request_arns import containers
 
     lines = Lines(path)
     decide: Callable[..., Any] = iam_evaluator.enforce

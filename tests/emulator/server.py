@@ -30,16 +30,16 @@ def main() -> None:
         deliveries,
         differences,
         event_sources,
-        glue_arns,
         glue_jobs,
         lambdas,
         metric_namespaces,
         recording,
+        request_arns,
         resharding,
         resources,
     )
 
-    glue_arns.install()
+    request_arns.install()
     metric_namespaces.install()
     recording.install(chosen.calls)
     differences.install(chosen)

@@ -223,6 +223,7 @@ def test_a_run_that_failed_is_started_again(
         (b"a,b\n", "nobody", "no contract of dataset 'nobody'"),
     ],
 )
+@pytest.mark.proves("C22", blueprint=["market-stream", "serverless-lake"])
 def test_a_file_that_cannot_be_read_fails_alone(
     validator: ObjectValidator,
     glue: Glue,

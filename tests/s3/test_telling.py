@@ -177,7 +177,6 @@ def test_metrics_of_a_run(watchers: Watchers, contract: Contract, tape: Generate
         "RowsDuplicate": counts["duplicates"],
         "RowsCurated": counts["curated"],
         "RowsQuarantined": rejected,
-        "BytesIn": sum(path.stat().st_size for path in tape.files),
         "RunsPublished": 1,
         "RunsStopped": 0,
         "RunsFailed": 0,

@@ -48,6 +48,11 @@ _LAND: Permissions = (
 )
 _TAKE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes")
 
+_SEND_BACK: Permissions = (
+    *((action, On.OBJECT_DEAD_LETTERS) for action in _TAKE),
+    ("sqs:SendMessage", On.OBJECT_QUEUE),
+)
+
 PERMISSIONS: Mapping[str, Permissions] = {
     "stream_validator": (*_LAND, *_TOLD),
     "object_validator": (
@@ -62,13 +67,14 @@ PERMISSIONS: Mapping[str, Permissions] = {
     ),
     "redrive": (
         *((action, On.STREAM_DEAD_LETTERS) for action in (*_TAKE, "sqs:SendMessage")),
-        *((action, On.OBJECT_DEAD_LETTERS) for action in _TAKE),
-        ("sqs:SendMessage", On.OBJECT_QUEUE),
+        *_SEND_BACK,
         ("kinesis:GetShardIterator", On.STREAMS),
         ("kinesis:GetRecords", On.STREAMS),
         *_LAND,
         *_TOLD,
     ),
+    # Where there are no streams, nothing is landed.
+    "redrive_objects": (*_SEND_BACK, ("kms:Decrypt", On.DATA_KEY), ("kms:GenerateDataKey", On.DATA_KEY)),
     "deployment": (
         ("s3:ListBucketVersions", On.EMPTIED_BUCKET),
         ("s3:ListBucketMultipartUploads", On.EMPTIED_BUCKET),

@@ -66,7 +66,8 @@ class _Shared:
 
 
 def run_metrics(result: RunResult, arriving: Arriving | None, ended: dt.datetime) -> dict[str, float]:
-    """Values by name; none for a run that found nothing new. Rows are those of the run's batches.
+    """Values by name; none for a run that found nothing new. Rows are those of the run's batches; their bytes were
+    counted where they landed.
 
     Freshness is how old the newest event was when its batch landed, latency how long the oldest batch waited from then
     until it was published.
@@ -83,7 +84,6 @@ def run_metrics(result: RunResult, arriving: Arriving | None, ended: dt.datetime
         "RowsDuplicate": counts.get("duplicates", 0),
         "RowsCurated": counts.get("curated", 0),
         "RowsQuarantined": rejected if published else 0,
-        "BytesIn": sum(batch.size for batch in result.batches),
         **_ended(result.status),
     }
     if result.rows_in:

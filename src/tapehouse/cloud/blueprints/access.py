@@ -14,7 +14,6 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 
 from tapehouse.cloud.constructs.arns import arn
-from tapehouse.cloud.constructs.encryption import use_statement
 from tapehouse.cloud.monitoring.metrics import NAMESPACE
 from tapehouse.handlers.permissions import PERMISSIONS, On
 
@@ -87,7 +86,6 @@ class Access:
             ),
             _allow("Lineage", ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], self.table.table_arn),
             _allow("Alert", ["sns:Publish"], self.topic.topic_arn),
-            use_statement(self.key.key_arn),
         ]
 
 

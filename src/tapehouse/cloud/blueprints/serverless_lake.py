@@ -55,7 +55,7 @@ class ServerlessLakeStack(PipelineStack):
                     "TAPEHOUSE_UNDELIVERED_URL": self.objects.undelivered.queue_url,
                 },
                 self.access.handler(
-                    "redrive",
+                    "redrive_objects",
                     object_queue=[queues.queue.queue_arn],
                     object_dead_letters=[queues.dead_letters.queue_arn, self.objects.undelivered.queue_arn],
                 ),

@@ -196,6 +196,7 @@ def reading(queue: sqs.IQueue, key: kms.IKey) -> list[iam.PolicyStatement]:
     """What taking messages from an encrypted queue needs."""
     return [
         iam.PolicyStatement(
+            sid="ReadQueue",
             actions=[
                 "sqs:ChangeMessageVisibility",
                 "sqs:DeleteMessage",
@@ -205,6 +206,7 @@ def reading(queue: sqs.IQueue, key: kms.IKey) -> list[iam.PolicyStatement]:
             resources=[queue.queue_arn],
         ),
         iam.PolicyStatement(
+            sid="QueueKey",
             actions=["kms:Decrypt", "kms:GenerateDataKey"],
             resources=[key.key_arn],
             conditions={"StringEquals": {"kms:ViaService": via("sqs")}},

@@ -132,6 +132,9 @@ class Resolver:
     def _get_att(self, args: Any) -> Any:
         name, _, attribute = args.partition(".") if isinstance(args, str) else (args[0], "", str(self._value(args[1])))
         kind, properties = self._declared(name)
+        known = self.place.physical.get(name, "")
+        if known.startswith("arn:") and attribute.lower().endswith("arn"):
+            return known
         return attribute_of(kind, attribute, name_of(kind, name, properties, self.place), properties, self.place)
 
     def _sub(self, args: Any) -> str:

@@ -1,5 +1,8 @@
-"""Resources of Glue's catalogue, as AWS authorizes them: an action on a table needs the permission on the table, on its
-database and on the catalogue. ministack asks for one of them, and takes a database asked for by name for a table.
+"""Resources of requests, as AWS authorizes them.
+
+An action on a table of Glue's catalogue needs the permission on the table, on its database and on the catalogue;
+ministack asks for one of them, and takes a database asked for by name for a table. Reading a stream with an iterator
+needs the permission on the stream, which only the iterator knows.
 """
 
 from __future__ import annotations
@@ -27,6 +30,10 @@ def install() -> None:
         account: str,
         *more: Any,
     ) -> Any:
+        if service == "kinesis":
+            stream = _stream_read(body)
+            if stream:
+                return f"arn:aws:kinesis:{region}:{account}:stream/{stream}"
         if service == "glue":
             action = str(headers.get("x-amz-target", "")).rpartition(".")[2]
             found = _resource(action, body)
@@ -58,3 +65,14 @@ def _resource(action: str, body: bytes) -> str:
         return ""
     name = given.get("Name") or given.get("TableName") or given.get("TableInput", {}).get("Name") or "*"
     return f"table/{given['DatabaseName']}/{name}"
+
+
+def _stream_read(body: bytes) -> str:
+    from ministack.services import kinesis
+
+    try:
+        iterator = json.loads(body or b"{}").get("ShardIterator")
+    except ValueError:
+        return ""
+    state = kinesis._shard_iterators.get(iterator) if iterator else None
+    return str(state["stream"]) if state else ""
