@@ -14,7 +14,7 @@ from tapehouse.cloud.policy.replay import Call, denied, idle
 
 from .operator import Deployed
 
-# Statements for what the emulator does not do in a role's name, though AWS does: tracing, network interfaces, log groups
+# Statements for what the emulator does not do in a role's name, though AWS does: tracing, interfaces, log groups
 # of functions; what Glue does with a job's role before and beside its script.
 NOT_EMULATED = frozenset(
     {"Log", "Trace", "Interfaces", "DeadLetters"}
