@@ -115,7 +115,7 @@ def test_a_file_nobody_can_read_goes_to_the_dead_letters_and_back(lake: Deployed
     poison.write_bytes(b"\x1f\x8b this is no gzip")
     lake.land(poison, f"{DATASET}/poison.csv.gz")
     wait(lambda: lake.waiting("ObjectDlqUrl") or None, 90, lambda: lake.aws.logs()[-3000:])
-    sent = lake.invoke("RedriveFunction", {"from": "objects", "limit": 10})
+    sent = lake.invoke("RedriveFunction", {"from": "all", "limit": 10})
     assert sent["objects_sent_back"] == 1
     wait(lambda: lake.waiting("ObjectDlqUrl") or None, 90)
 

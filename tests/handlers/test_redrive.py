@@ -13,7 +13,7 @@ import pytest
 from emulator import Emulator
 from tapehouse.errors import UsageError
 from tapehouse.handlers import redrive as module
-from tapehouse.handlers.redrive import Queue, Request, StreamRedrive, redrive, send_back
+from tapehouse.handlers.redrive import Queue, Request, StreamRedrive, redrive, send_back, tell
 from tapehouse.handlers.streaming import StreamValidator
 from tapehouse.handlers.surroundings import Surroundings
 from tapehouse.synthetic.truth import Generated
@@ -196,7 +196,7 @@ def test_entry_point(place: Place, lines: list[bytes], monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("event", "told"),
     [
-        ({"from": "everything"}, "one of: stream, objects, all"),
+        ({"from": "everything"}, "one of: stream, objects, undelivered, all"),
         ({"limit": 0}, "from 1 to"),
         ({"limit": True}, "from 1 to"),
         ({"dry_run": "yes"}, "true or false"),
@@ -207,3 +207,29 @@ def test_a_wrong_request_is_told(event: dict[str, Any], told: str) -> None:
     with pytest.raises(UsageError) as error:
         Request.of(event)
     assert told in error.value.fix
+
+
+def test_what_reached_nobody_is_told_to_people_once(aws: Emulator, here: Surroundings) -> None:
+    place = Place(aws, here)
+    sns, heard = aws.client("sns"), place._queue("heard")
+    topic = sns.create_topic(Name=f"alerts-{uuid.uuid4().hex[:8]}")["TopicArn"]
+    arn = place.sqs.get_queue_attributes(QueueUrl=heard, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sender = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [sender]})
+    place.sqs.set_queue_attributes(QueueUrl=heard, Attributes={"Policy": policy})
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    late, event = place._queue("late"), {"detail-type": "Glue Job State Change", "detail": {"state": "FAILED"}}
+    place.sqs.send_message(QueueUrl=late, MessageBody=json.dumps(event))
+    queue = Queue(place.sqs, late, "run-1")
+    done = redrive(
+        Request("undelivered"), {"undelivered": queue}, {"undelivered": tell(queue, sns, topic)}, lambda: 100.0
+    )
+    assert done == {"dry_run": False, "undelivered_told": 1}
+    assert place.waiting(late) == []
+    (message,) = place.waiting(heard)
+    assert json.loads(json.loads(message["Body"])["Message"]) == event

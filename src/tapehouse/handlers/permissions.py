@@ -22,6 +22,7 @@ class On(StrEnum):
     STREAMS = "the streams"
     OBJECT_QUEUE = "the queue of landed objects"
     OBJECT_DEAD_LETTERS = "the dead-letter queue of landed objects"
+    UNDELIVERED = "the queue of events that reached nobody"
     STREAM_DEAD_LETTERS = "the dead-letter queue of streams"
     EMPTIED_BUCKET = "a bucket that is emptied before it is deleted"
     EMPTIED_OBJECTS = "objects of a bucket that is emptied before it is deleted"
@@ -50,6 +51,7 @@ _TAKE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility
 
 _SEND_BACK: Permissions = (
     *((action, On.OBJECT_DEAD_LETTERS) for action in _TAKE),
+    *((action, On.UNDELIVERED) for action in _TAKE),
     ("sqs:SendMessage", On.OBJECT_QUEUE),
 )
 
@@ -74,7 +76,12 @@ PERMISSIONS: Mapping[str, Permissions] = {
         *_TOLD,
     ),
     # Where there are no streams, nothing is landed.
-    "redrive_objects": (*_SEND_BACK, ("kms:Decrypt", On.DATA_KEY), ("kms:GenerateDataKey", On.DATA_KEY)),
+    "redrive_objects": (
+        *_SEND_BACK,
+        ("sns:Publish", On.ALERT_TOPIC),
+        ("kms:Decrypt", On.DATA_KEY),
+        ("kms:GenerateDataKey", On.DATA_KEY),
+    ),
     "deployment": (
         ("s3:ListBucketVersions", On.EMPTIED_BUCKET),
         ("s3:ListBucketMultipartUploads", On.EMPTIED_BUCKET),

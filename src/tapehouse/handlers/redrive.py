@@ -1,15 +1,16 @@
 """Lambda function that an operator invokes: gives dead letters another try when their cause has been removed.
 
-    {"from": "stream" | "objects" | "all", "limit": 100, "dry_run": false}
+    {"from": "stream" | "objects" | "undelivered" | "all", "limit": 100, "dry_run": false}
 
 Letters of streams say where in a shard a batch was given up: its records are read again, judged and landed, those that
 had landed already are left alone, and each that is still poison goes back as a letter of its own, with one attempt
-more. Letters of objects go back to the queue of the object validator. At most `limit` letters are taken; a dry run only
-says what there is. The answer counts what was done.
+more. Letters of objects go back to the queue of the object validator. What could not be delivered (an event of a failed
+run, a scaling that did not start) is told to the topic of alerts: time has passed, and a person decides. At most
+`limit` letters are taken; a dry run only says what there is. The answer counts what was done.
 
-Calls: sqs:ReceiveMessage, DeleteMessage, ChangeMessageVisibility and GetQueueAttributes on both dead-letter queues;
+Calls: sqs:ReceiveMessage, DeleteMessage, ChangeMessageVisibility and GetQueueAttributes on each dead-letter queue;
 sqs:SendMessage on that of streams and on the queue of objects; kinesis:GetShardIterator and GetRecords on the streams;
-and those of the stream validator.
+sns:Publish on the topic of alerts; and those of the stream validator.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from tapehouse.handlers.surroundings import Surroundings, client, error_code, lo
 
 LIMIT_DEFAULT = 100
 LIMIT_MAX = 10_000
-SOURCES = ("stream", "objects", "all")
+SOURCES = ("stream", "objects", "undelivered", "all")
 RESERVE_SECONDS = 20
 # A letter that is in work is hidden for as long as an invocation may take.
 HIDDEN_SECONDS = 900
@@ -248,6 +249,9 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     if os.environ.get("TAPEHOUSE_DLQ_URL"):
         objects, back = Queue(sqs, variable("TAPEHOUSE_DLQ_URL"), run), variable("TAPEHOUSE_QUEUE_URL")
         queues["objects"], drives["objects"] = objects, send_back(objects, back)
+    if os.environ.get("TAPEHOUSE_UNDELIVERED_URL"):
+        late, topic = Queue(sqs, variable("TAPEHOUSE_UNDELIVERED_URL"), run), variable("TAPEHOUSE_ALERT_TOPIC_ARN")
+        queues["undelivered"], drives["undelivered"] = late, tell(late, client("sns"), topic)
     return redrive(request, queues, drives, lambda: context.get_remaining_time_in_millis() / 1000)
 
 
@@ -258,6 +262,17 @@ def send_back(queue: Queue, target: str) -> Callable[[Letter, Counter[str]], Non
         queue.send(target, letter.body, letter.attempts + 1)
         queue.done(letter)
         counts["objects_sent_back"] += 1
+
+    return drive
+
+
+def tell(queue: Queue, sns: Any, topic: str) -> Callable[[Letter, Counter[str]], None]:
+    """What is done with an event that reached nobody: people are told of it."""
+
+    def drive(letter: Letter, counts: Counter[str]) -> None:
+        sns.publish(TopicArn=topic, Subject="An event that could not be delivered", Message=letter.body)
+        queue.done(letter)
+        counts["undelivered_told"] += 1
 
     return drive
 

@@ -107,7 +107,8 @@ class MarketStreamStack(PipelineStack):
                 self.access.handler(
                     "redrive",
                     object_queue=[queues.queue.queue_arn],
-                    object_dead_letters=[queues.dead_letters.queue_arn, self.objects.undelivered.queue_arn],
+                    object_dead_letters=[queues.dead_letters.queue_arn],
+                    undelivered=[self.objects.undelivered.queue_arn],
                     stream_dead_letters=[self.streams.dead_letters.queue_arn],
                     streams=[one.stream.attr_arn for one in self.streams.streams.values()],
                 ),

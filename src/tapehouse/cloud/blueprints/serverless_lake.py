@@ -57,7 +57,8 @@ class ServerlessLakeStack(PipelineStack):
                 self.access.handler(
                     "redrive_objects",
                     object_queue=[queues.queue.queue_arn],
-                    object_dead_letters=[queues.dead_letters.queue_arn, self.objects.undelivered.queue_arn],
+                    object_dead_letters=[queues.dead_letters.queue_arn],
+                    undelivered=[self.objects.undelivered.queue_arn],
                 ),
             ),
         )
