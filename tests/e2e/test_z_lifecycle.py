@@ -54,6 +54,30 @@ def test_deploying_again_changes_nothing(name: str, operator: Operator, request:
     assert again.report["assets"] == 0
 
 
+def test_the_commands_see_what_is_deployed(operator: Operator, lake: Deployed):
+    words = ("--blueprint", lake.blueprint, "--suffix", lake.suffix)
+    seen = operator.run("cloud", "outputs", *words)
+    assert {key: value for stack in seen.values() for key, value in stack.items()} == lake.outputs
+    assert operator.run("cloud", "diff", *words, "--assembly", str(lake.assembly))["changes"] == []
+    prod = operator.folder / "prod"
+    operator.run("cloud", "synth", *words, "--env", "prod", "--out", str(prod))
+    risks = {
+        one["risk"]
+        for one in operator.run("cloud", "diff", *words, "--against", str(lake.assembly), "--assembly", str(prod))[
+            "changes"
+        ]
+    }
+    assert risks
+
+
+def test_another_account_than_the_settings_name_is_refused(operator: Operator, lake: Deployed):
+    settings = operator.folder / "elsewhere.yaml"
+    settings.write_text(operator.settings.read_text() + 'account: "999999999999"\n')
+    other = Operator(operator.aws, operator.folder, settings)
+    with pytest.raises(AssertionError, match="credentials are of 000000000000"):
+        other.deploy("serverless-lake")
+
+
 @pytest.mark.proves("L06", blueprint="serverless-lake")
 def test_destroyed_with_data_in_it_nothing_is_left_and_it_can_be_made_again(operator: Operator, lake: Deployed):
     lake.aws.client("s3").put_object(Bucket=lake.outputs["CuratedBucket"], Key="lake/more", Body=b"data")

@@ -39,6 +39,7 @@ Peak = Annotated[float | None, typer.Option("--peak", help="The busiest second o
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write them.")] = Path(),
+    as_json: Json = False,
 ) -> None:
     """Write settings to begin with, and a contract: cloud.yaml and trades.yaml.
 
@@ -47,9 +48,14 @@ def init(
       tapehouse cloud init
       tapehouse cloud init deployment
     """
+    from tapehouse.cli.output import emit
     from tapehouse.cloud.starter import write_starter
 
-    for path in write_starter(folder):
+    written = write_starter(folder)
+    if as_json:
+        emit({"files": [str(path) for path in written]})
+        return
+    for path in written:
         print(path)
 
 

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,8 +17,9 @@ from tapehouse.cli.cloud_options import BlueprintName, EnvironmentName, Region, 
 from tapehouse.cli.options import Json, Quiet
 
 if TYPE_CHECKING:
-    from tapehouse.cloud.deploy import Event
+    from tapehouse.cloud.deploy import Difference, Event
     from tapehouse.cloud.deploy.target import Progress
+    from tapehouse.cloud.settings import Settings
 
 Assembly = Annotated[
     Path | None,
@@ -49,6 +50,9 @@ def deploy(
     assembly: Assembly = None,
     endpoint: Endpoint = None,
     yes: Yes = False,
+    accept_data_loss: Annotated[
+        bool, typer.Option("--accept-data-loss", help="Also changes that lose data, in prod without asking.")
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -67,10 +71,13 @@ def deploy(
     from tapehouse.cloud import deploy as deploying
 
     chosen = settings_of(settings, quiet=quiet or as_json, environment=env, suffix=suffix, region=region)
+    _check_account(chosen, endpoint)
     with _assembly(assembly, chosen, blueprint) as folder:
         if not yes:
             _show_diff(deploying.diff(folder, endpoint=endpoint, region=chosen.region))
             typer.confirm(f"Deploy {blueprint} as {chosen.label} to {endpoint or chosen.region}?", abort=True, err=True)
+        elif chosen.production and not accept_data_loss:
+            _refuse_data_loss(deploying.diff(folder, endpoint=endpoint, region=chosen.region))
         done = deploying.deploy(
             folder, endpoint=endpoint, region=chosen.region, progress=_teller(quiet=quiet or as_json)
         )
@@ -190,6 +197,7 @@ def destroy(
     from tapehouse.cloud import deploy as deploying
 
     chosen = settings_of(settings, quiet=quiet or as_json, environment=env, suffix=suffix, region=region)
+    _check_account(chosen, endpoint)
     if not yes:
         typer.confirm(f"Destroy {blueprint} {chosen.label} in {endpoint or chosen.region}?", abort=True, err=True)
     with _assembly(assembly, chosen, blueprint) as folder:
@@ -205,8 +213,23 @@ def destroy(
         table(("kept", "type", "id", "why"), rows)
 
 
+def _check_account(settings: Settings, endpoint: str | None) -> None:
+    """UsageError where the settings name an account and the credentials are of another."""
+    if not settings.account:
+        return
+    from tapehouse.cloud.deploy import Target
+    from tapehouse.errors import UsageError
+
+    found = Target.of(endpoint=endpoint, region=settings.region).account
+    if found != settings.account:
+        raise UsageError(
+            f"the settings are for account {settings.account}, and the credentials are of {found}",
+            fix="use credentials of that account, or change `account`",
+        )
+
+
 @contextmanager
-def _assembly(given: Path | None, settings: Any, blueprint: str) -> Iterator[Path]:
+def _assembly(given: Path | None, settings: Settings, blueprint: str) -> Iterator[Path]:
     """The folder given, or a temporary one with what the settings make."""
     if given is not None:
         yield given
@@ -230,7 +253,19 @@ def _teller(*, quiet: bool) -> Progress:
     return tell
 
 
-def _show_diff(found: Any) -> None:
+def _refuse_data_loss(found: Difference) -> None:
+    """UsageError where something would lose data and nobody has looked at it."""
+    from tapehouse.errors import UsageError
+
+    if found.has("data_loss"):
+        losing = [f"{one.resource} ({one.type}): {one.detail}" for one in found.changes if one.risk == "data_loss"]
+        raise UsageError(
+            "these changes lose data:\n  " + "\n  ".join(losing),
+            fix="leave out --yes and look at them, or add --accept-data-loss",
+        )
+
+
+def _show_diff(found: Difference) -> None:
     from tapehouse.cli.output import note, table
 
     rows = [(one.stack, one.resource, one.type, one.action, one.risk, one.detail) for one in found.changes]

@@ -159,3 +159,9 @@ def test_a_table_needs_to_be_admitted_first(tmp_path: Path) -> None:
     deployment, _ = alone(tmp_path)
     with pytest.raises(UsageError, match="call admit_tables first"):
         deployment.iceberg_table(deployment, "Table", {})
+
+
+def test_a_release_stays_when_the_next_takes_its_place(in_prod: Whole) -> None:
+    (release,) = in_prod.template.of("Custom::ReleaseFiles").values()
+    assert release["UpdateReplacePolicy"] == "Retain"
+    assert release.get("DeletionPolicy", "Delete") == "Delete"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import CustomResource, Duration
+from aws_cdk import CfnDeletionPolicy, CustomResource, Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
@@ -110,8 +110,8 @@ class Deployment(Construct):
     def release(self, construct_id: str, folder: Path, bucket: s3.Bucket, *, prefix: str = "releases") -> str:
         """Have the folder's files copied to the bucket; returns their s3:// address, without a slash at its end.
 
-        They lie under the hash of their content: what runs keeps its files while the next release is being copied.
-        `releases` has the resource.
+        They lie under the hash of their content, and stay when the next release takes their place: runs that were
+        started before, and those that are tried again, read theirs. `releases` has the resource.
         """
         asset = assets.Asset(self, f"{construct_id}Asset", path=str(folder))
         base = f"{prefix}/{asset.asset_hash}"
@@ -138,6 +138,7 @@ class Deployment(Construct):
             "Prefix": base,
         }
         made = self._resource(self, construct_id, "ReleaseFiles", properties, permission)
+        made.node.default_child.cfn_options.update_replace_policy = CfnDeletionPolicy.RETAIN
         if bucket.policy is not None:
             _after(made, bucket.policy)
         self.releases[construct_id] = made
