@@ -47,6 +47,10 @@ def stack(writer: Writer) -> StackArtifact:
 MADE = {"Id": "set", "StackId": "id"}
 
 
+def state(status: str) -> dict[str, Any]:
+    return {"Stacks": [{"StackName": "tape", "StackId": "id", "StackStatus": status}]}
+
+
 def change(action: str, name: str, *details: dict[str, Any]) -> dict[str, Any]:
     body = {"Action": action, "LogicalResourceId": name, "ResourceType": "AWS::SQS::Queue", "Details": list(details)}
     return {"Type": "Resource", "ResourceChange": body}
@@ -78,16 +82,31 @@ def test_all_pages_of_a_pending_change_set_are_read(stack: StackArtifact) -> Non
 
 def test_a_change_set_that_fails_is_told_and_leaves_nothing(stack: StackArtifact) -> None:
     failed = {"Status": "FAILED", "StatusReason": "Export tape-arn is already exists elsewhere"}
-    client = Scripted(create_change_set=[MADE], describe_change_set=[failed])
+    client = Scripted(create_change_set=[MADE], describe_change_set=[failed], describe_stacks=[state(changes.REVIEW)])
     with pytest.raises(DeploymentError, match="the change set failed: Export") as caught:
         changes.create_change_set(target(client), stack, None)
     assert "choose another suffix" in caught.value.fix
-    assert client.operations()[-2:] == ["delete_change_set", "delete_stack"]
+    assert client.asked[-3:] == [
+        ("delete_change_set", {"StackName": "id", "ChangeSetName": "set"}),
+        ("describe_stacks", {"StackName": "id"}),
+        ("delete_stack", {"StackName": "id"}),
+    ]
+
+
+def test_a_stack_that_others_have_filled_meanwhile_is_not_deleted(stack: StackArtifact) -> None:
+    """Their change set was executed while ours failed."""
+    failed = {"Status": "FAILED", "StatusReason": "no"}
+    there = state("CREATE_IN_PROGRESS")
+    client = Scripted(create_change_set=[MADE], describe_change_set=[failed], describe_stacks=[there])
+    with pytest.raises(DeploymentError, match="the change set failed"):
+        changes.create_change_set(target(client), stack, None)
+    assert client.operations()[-2:] == ["delete_change_set", "describe_stacks"]
 
 
 def test_a_change_set_that_does_not_come_is_given_up(stack: StackArtifact, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(changes, "CHANGE_SET_SECONDS_MAX", 0.0)
-    client = Scripted(create_change_set=[MADE], describe_change_set=[{"Status": "CREATE_IN_PROGRESS"}])
+    pending = {"Status": "CREATE_IN_PROGRESS"}
+    client = Scripted(create_change_set=[MADE], describe_change_set=[pending], describe_stacks=[state(changes.REVIEW)])
     with pytest.raises(StackTimeoutError, match="the change set is still CREATE_IN_PROGRESS after 0 s"):
         changes.create_change_set(target(client), stack, None)
 

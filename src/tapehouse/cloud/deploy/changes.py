@@ -11,12 +11,14 @@ from botocore.exceptions import ClientError
 
 from tapehouse.cloud.deploy.assembly import StackArtifact
 from tapehouse.cloud.deploy.errors import DeploymentError, StackTimeoutError, way_out
-from tapehouse.cloud.deploy.stacks import Stack, poll_seconds
+from tapehouse.cloud.deploy.stacks import Stack, find, poll_seconds
 from tapehouse.cloud.deploy.target import Target, refusal
 
 # Longer ones go by address.
 TEMPLATE_BODY_BYTES_MAX = 51_200
 CHANGE_SET_SECONDS_MAX = 300.0
+# Of a stack that has change sets, and nothing else yet.
+REVIEW = "REVIEW_IN_PROGRESS"
 _NO_CHANGES = ("didn't contain changes", "No updates are to be performed", "no changes")
 
 
@@ -59,7 +61,7 @@ class ChangeSet:
 def create_change_set(target: Target, stack: StackArtifact, existing: Stack | None) -> ChangeSet:
     """Ask what would change; the template's assets have to be published. DeploymentError tells why AWS refuses it."""
     cloudformation = target.client("cloudformation")
-    creates = existing is None or existing.status == "REVIEW_IN_PROGRESS"
+    creates = existing is None or existing.status == REVIEW
     request = {
         "StackName": stack.name,
         "ChangeSetName": f"tapehouse-{uuid.uuid4().hex}",
@@ -76,10 +78,10 @@ def create_change_set(target: Target, stack: StackArtifact, existing: Stack | No
     try:
         changes = _wait(target, stack.name, made["Id"])
     except DeploymentError:
-        discard(target, stack.name, made["Id"], creates)
+        discard(target, made, creates=creates)
         raise
     if changes is None:
-        discard(target, stack.name, made["Id"], creates=False)
+        discard(target, made, creates=False)
         return ChangeSet("", made["StackId"], creates, ())
     return ChangeSet(made["Id"], made["StackId"], creates, changes)
 
@@ -99,12 +101,17 @@ def template_argument(target: Target, stack: StackArtifact) -> dict[str, str]:
     return {"TemplateURL": target.object_url(target.fill(asset.bucket), target.fill(asset.key))}
 
 
-def discard(target: Target, stack: str, change_set: str, creates: bool) -> None:
-    """Forget a change set, and with it the empty stack that it made when it was to create one."""
+def discard(target: Target, made: dict[str, Any], *, creates: bool) -> None:
+    """Forget a change set, and with it the empty stack that it made when it was to create one. `made` is AWS's answer
+    to the request for it: a stack of that name may be another by now, or one that others have filled.
+    """
     cloudformation = target.client("cloudformation")
-    cloudformation.delete_change_set(StackName=stack, ChangeSetName=change_set)
-    if creates:
-        cloudformation.delete_stack(StackName=stack)
+    cloudformation.delete_change_set(StackName=made["StackId"], ChangeSetName=made["Id"])
+    if not creates:
+        return
+    there = find(target, made["StackId"])
+    if there is not None and there.status == REVIEW:
+        cloudformation.delete_stack(StackName=there.id)
 
 
 def _parameters(given: dict[str, str]) -> list[dict[str, Any]]:
