@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +50,10 @@ class Arriving(Protocol):
         """Whether the lake held these bytes when the landing began."""
         ...
 
+    def thorough(self) -> None:
+        """Have every digest taken before it is told that an input cannot be read: somebody wants to know of all."""
+        ...
+
     def hashed_by(self, digests: Digests) -> None:
         """Have others take the digests of inputs that this process will not read, if that has not begun."""
         ...
@@ -76,6 +80,7 @@ class Landing:
         self._syncer = ThreadPoolExecutor(1, thread_name_prefix="sync")
         self._known = frozenset(store.digests())
         self._copies: list[tuple[Path, str, Future[None]]] = []
+        self._thorough = False
         self._coming = [self._copier.submit(self._bring, path) for path in paths]
 
     @property
@@ -95,12 +100,15 @@ class Landing:
 
     def __iter__(self) -> Iterator[Landed]:
         """Each file as it is hashed. `path` is readable until `settle` or `abandon`."""
-        for one in self._coming:
-            yield one.result()
+        return each(self._coming, thorough=self._thorough)
 
     def held_before(self, landed: Landed) -> bool:
         """Whether the lake held these bytes when the landing began."""
         return landed.digest in self._known
+
+    def thorough(self) -> None:
+        """All of them are copied then."""
+        self._thorough = True
 
     def hashed_by(self, digests: Digests) -> None:
         """It has begun."""
@@ -138,6 +146,14 @@ class Landing:
         copy, digest = self._store.copy(source)
         self._copies.append((copy, digest, self._syncer.submit(disk.sync_file, copy)))
         return Landed(copy, digest, origin, copy.stat().st_size)
+
+
+def each(coming: Sequence[Future[Landed]], *, thorough: bool) -> Iterator[Landed]:
+    """What comes, in order. When one fails, and it is to be `thorough`, the others are waited for."""
+    for one in coming:
+        if one.exception() is not None and thorough:
+            wait(coming)
+        yield one.result()
 
 
 def finished(coming: Sequence[Future[Landed]]) -> list[Landed]:

@@ -19,6 +19,7 @@ from tapehouse.contracts.model import Contract, Grammar, RowRule
 from tapehouse.errors import TapehouseError
 from tapehouse.lake.home import Lake
 from tapehouse.lake.landing import Arriving
+from tapehouse.lake.publish import PublicationPendingError
 from tapehouse.observe.alerts import Alert, Alerter, sinks_for
 from tapehouse.observe.batch_table import SCHEME as BATCH_TABLE
 from tapehouse.observe.batch_table import BatchItem, BatchTable
@@ -102,6 +103,8 @@ def told(
     Errors of the work are told too and raised again, unchanged.
     """
     started = dt.datetime.now(dt.UTC)
+    if arriving is not None and listeners.tables:
+        arriving.thorough()
     try:
         result = work()
     except TapehouseError as error:
@@ -132,11 +135,13 @@ def tell_failure(
     failure = LineageFailure(error.message, type(error).__name__)
     base = _lineage_base(contract, lake, new_run_id(started), started)
     ended = dt.datetime.now(dt.UTC)
+    # What is pending will be published, by whoever writes to the lake next.
+    items = [] if isinstance(error, PublicationPendingError) else failed_items(contract, arriving, ended)
     run = dataclasses.replace(base, ended=ended, failure=failure)
     warnings = [
         _send_lineage(listeners, run),
         _send_alert(listeners, failure_alert(contract, run, error)),
-        _send_to_aws(listeners, contract, failed_items(contract, arriving, ended), failure_metrics(), ended),
+        _send_to_aws(listeners, contract, items, failure_metrics(), ended),
     ]
     if listeners.metrics is not None:
         seconds = (ended - started).total_seconds()

@@ -16,11 +16,11 @@ from tapehouse.lake import journal
 from tapehouse.lake.home import Lake
 from tapehouse.lake.journal import Journal
 from tapehouse.lake.landing import Arriving
+from tapehouse.lake.publish import PublicationPendingError
 from tapehouse.lake.s3 import lease as leases
 from tapehouse.lake.s3.glue import Glue
 from tapehouse.lake.s3.landing import ARRIVING, ARRIVING_SECONDS_MAX, S3Landing
 from tapehouse.lake.s3.lease import Lease
-from tapehouse.lake.s3.listing import listed
 from tapehouse.lake.s3.marker import MARKER, make, read_marker
 from tapehouse.lake.s3.objects import Objects, remove_tree
 from tapehouse.lake.s3.place import OnS3
@@ -175,12 +175,7 @@ class S3Lake(Lake):
         self, inputs: Sequence[str | Path], origins: Mapping[Path, str] | None = None, *, here: bool = True
     ) -> Arriving:
         """Begin to land inputs: files of this machine, and objects by location. `here` says who will read them."""
-        found = [
-            part
-            for one in inputs
-            for part in (listed(one, self.objects.region) if isinstance(one, str) and "://" in one else [Path(one)])
-        ]
-        return S3Landing(self._placed, self.objects, self._landed, found, origins or {}, here=here)
+        return S3Landing(self._placed, self.objects, self._landed, inputs, origins or {}, here=here)
 
     def decide(self, entry: Journal) -> Path:
         """The journal is an object first; what counts is that the lock names it."""
@@ -192,12 +187,22 @@ class S3Lake(Lake):
         self.objects.put(name, path.read_bytes())
         try:
             self._lock.decide(entry.run_id)
-        except BaseException:
-            path.unlink()
-            with suppress(LakeError):
-                self.objects.delete([name])
+        except BaseException as error:
+            self._forget(path, name, error)
             raise
         return path
+
+    def _forget(self, path: Path, name: str, why: BaseException) -> None:
+        """Make a decision that failed one that was not made. The lock may name it all the same, when the answer was
+        lost: as long as its journal is there, whoever comes next may carry it out, and its files have to stay.
+        """
+        try:
+            self.objects.delete([name])
+        except LakeError:
+            if isinstance(why, Exception):
+                raise PublicationPendingError(path.stem, why) from why
+            return
+        path.unlink()
 
     def finish(self, path: Path) -> None:
         """Without its journal a decision counts no more."""

@@ -116,8 +116,13 @@ class Lease:
 
     def _rewrite(self, decided: tuple[str, ...]) -> None:
         before, self._decided = self._decided, decided
-        if self._etag is None or not self._write(self._etag):
-            self._decided = before
+        written = False
+        try:
+            written = self._etag is not None and self._write(self._etag)
+        finally:
+            if not written:  # else the next renewal would store what was never decided
+                self._decided = before
+        if not written:
             raise self._lost()
 
     def done(self, what: Iterable[str]) -> None:

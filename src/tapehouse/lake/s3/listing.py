@@ -13,6 +13,10 @@ _PATTERN = re.compile(r"[*?\[{]")
 _FIX = "check the location and the job's permissions"
 
 
+class NothingThereError(FeedError):
+    """A location in S3 that names nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     """An object, which version of it was listed, and when that was written, in seconds since 1970."""
@@ -40,8 +44,22 @@ def listed(location: str, region: str = "") -> list[Listed]:
     objects = Objects(bucket, "", region)
     found = [Listed(bucket, one.name, one.etag, one.size, one.modified) for one in _found(objects, key)]
     if not found:
-        raise FeedError("there is no file", path=location, fix=_FIX)
+        raise NothingThereError("there is no file", path=location, fix=_FIX)
     return found
+
+
+def is_pattern(location: str) -> bool:
+    """Whether it may stand for any number of objects, none among them."""
+    return _PATTERN.search(location) is not None
+
+
+def absent(location: str, region: str = "") -> bool:
+    """Whether there is nothing at a location in S3: no object, and none in a folder of that name."""
+    try:
+        listed(location, region)
+    except NothingThereError:
+        return True
+    return False
 
 
 def _found(objects: Objects, key: str) -> Iterator[Found]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -17,7 +18,10 @@ from tapehouse import aws
 from tapehouse.errors import LakeError, UsageError
 
 _ABSENT = ("NoSuchKey", "404", "NotFound")
-_LOST = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409", *_ABSENT)
+_CONFLICT = ("ConditionalRequestConflict", "409")  # another request was at work; it may have come to nothing
+_LOST = ("PreconditionFailed", "412", *_CONFLICT, *_ABSENT)
+_CONFLICTS_MAX = 4
+_CONFLICT_SECONDS = 0.2
 _DELETED_AT_ONCE = 1000
 _WHOLE_BYTES = 64 << 20  # larger files are sent in parts
 _CHUNK_BYTES = 1 << 20
@@ -138,13 +142,19 @@ class Objects:
         when somebody else was first. `body` must be one that nobody else writes.
         """
         condition = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
-        try:
-            with self._guarded("writing an object", name):
-                answer = self._client.put_object(Bucket=self.bucket, Key=self.key(name), Body=body, **condition)
-                return str(answer["ETag"])
-        except LakeError as error:
-            if aws.code_of(error.__cause__ or error) not in _LOST:
-                raise
+        for conflicts in range(1, _CONFLICTS_MAX + 1):
+            try:
+                with self._guarded("writing an object", name):
+                    answer = self._client.put_object(Bucket=self.bucket, Key=self.key(name), Body=body, **condition)
+                    return str(answer["ETag"])
+            except LakeError as error:
+                code = aws.code_of(error.__cause__ or error)
+                if code not in _LOST:
+                    raise
+            if code not in _CONFLICT:
+                break
+            if conflicts < _CONFLICTS_MAX:
+                time.sleep(_CONFLICT_SECONDS * conflicts)
         # The answer to a request that was sent again is about the object that the first one wrote.
         there = self.get(name)
         return there.etag if there is not None and there.body == body else None
