@@ -11,6 +11,8 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -18,12 +20,17 @@ from tapehouse.arguments import reference_paths
 from tapehouse.contracts.model import Contract
 from tapehouse.engines.spark.session import spark_session
 from tapehouse.errors import TapehouseError, UsageError
+from tapehouse.handlers.job_inputs import apart, expanded, note_of
 from tapehouse.handlers.locations import S3_SCHEMES, Locations
+from tapehouse.kernel.fingerprint import Tally
 from tapehouse.lake.home import Lake
+from tapehouse.runs.context import new_run_id
 from tapehouse.runs.outcomes import JOB_RUN_ID
+from tapehouse.runs.proof import Proof
 from tapehouse.runs.result import RunResult, Status
 
 STOPPED = 8
+_INPUT = "a file, folder or pattern; @LOCATION: a text file with one of them on each line"
 
 
 def parser(name: str) -> argparse.ArgumentParser:
@@ -32,7 +39,8 @@ def parser(name: str) -> argparse.ArgumentParser:
     """
     out = argparse.ArgumentParser(prog=name, description=__doc__, allow_abbrev=False)
     out.add_argument("--contract", required=True, metavar="LOCATION")
-    out.add_argument("--input", required=True, action="append", metavar="LOCATION", help="a file, folder or pattern")
+    out.add_argument("--input", required=True, action="append", metavar="LOCATION", help=_INPUT)
+    out.add_argument("--absent", choices=("skip", "fail"), default="fail", help="inputs named in S3 that are gone")
     out.add_argument("--reference", action="append", default=[], metavar="[NAME=]LOCATION")
     out.add_argument("--lake", required=True, metavar="LOCATION")
     out.add_argument("--raw", default="", metavar="LOCATION", help="landed bytes of a lake in S3; default: in the lake")
@@ -51,16 +59,19 @@ def run_job(options: argparse.Namespace) -> RunResult:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tapehouse-job-")))
         _check_lake(options)
+        given, gone = _given(options)
         spark = stack.enter_context(spark_session())
         locations = Locations(lambda: spark, folder)
         contract = api.load_contract(locations.bring_one(options.contract))
+        if not given:
+            return _nothing(contract, options.lake, gone)
         named = _references(contract, _each(options.reference), locations)
         lake = _lake(options)
         inputs: list[str | Path] = []
-        for location in _each(options.input):
+        for location in given:
             left = urlparse(location).scheme in S3_SCHEMES and not isinstance(lake, Path)
             inputs.extend([_plain(location)] if left else locations.bring(location))
-        return api.run(
+        result = api.run(
             contract,
             inputs,
             lake=lake,
@@ -71,6 +82,30 @@ def run_job(options: argparse.Namespace) -> RunResult:
             engine="spark",
             origins=locations.origins,
         )
+        return replace(result, notes=(*result.notes, note_of(gone))) if gone else result
+
+
+def _given(options: argparse.Namespace) -> tuple[list[str], list[str]]:
+    """Locations to be read, and those that are left out as there is nothing, of which is told at once."""
+    given = expanded(_each(options.input))
+    if options.absent == "fail":
+        if not given:
+            raise UsageError("no input is given", fix="name a location, or a list that has some")
+        return given, []
+    given, gone = apart(given)
+    if gone:
+        print(note_of(gone), file=sys.stderr)
+    return given, gone
+
+
+def _nothing(contract: Contract, lake: str, gone: Sequence[str]) -> RunResult:
+    """Of a run that was left without inputs. It comes after Spark has started: a program that ends well without having
+    done so is a failure to YARN.
+    """
+    notes = (note_of(gone),) if gone else ()
+    proof, terms = Proof(0, 0, Tally()), (contract.name, contract.version)
+    run_id = new_run_id(datetime.now(UTC))
+    return RunResult(run_id, "run", Status.NOTHING, *terms, lake, proof, 0.0, notes=notes, engine="spark")
 
 
 def _plain(location: str) -> str:
