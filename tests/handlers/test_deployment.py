@@ -372,3 +372,35 @@ def test_physical_ids_tell_resources_apart() -> None:
     assert of("S3AutoDeleteObjects", BucketName="a") != of("S3AutoDeleteObjects", BucketName="b")
     assert of("IcebergTable", Database="d", Table="t") != of("IcebergTable", Database="d", Table="u")
     assert len(of("IcebergTable", Database="d" * 500)) < 64
+
+
+class Refusing:
+    """Work that is refused some times."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+
+    def __call__(self, *_: object) -> dict[str, str]:
+        from botocore.exceptions import ClientError
+
+        self.left -= 1
+        if self.left >= 0:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not yet"}}, "PutObject")
+        return {"Done": "yes"}
+
+
+@pytest.mark.parametrize(("refusals", "reason"), [(2, ""), (1_000, "AccessDenied")])
+def test_a_permission_that_does_not_hold_yet_is_waited_for(
+    refusals: int, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [600.0]
+
+    def sleep(seconds: float) -> None:
+        clock[0] -= seconds
+
+    monkeypatch.setattr(deployment.time, "sleep", sleep)
+    monkeypatch.setattr(deployment, "_WORK", {"Custom::IcebergTable": Refusing(refusals)})
+    event = {"RequestType": "Create", "StackId": "s", "LogicalResourceId": "l", "ResourceType": "Custom::IcebergTable"}
+    answer = deployment.answer_to({**event, "ResourceProperties": {}}, lambda: clock[0])
+    assert answer.reason.startswith(reason) if reason else not answer.reason
+    assert 600.0 - clock[0] <= deployment.DENIED_SECONDS + 2 * deployment.DENIED_PAUSE_SECONDS

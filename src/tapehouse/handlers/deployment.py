@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,6 +27,9 @@ from tapehouse.handlers.surroundings import client, error_code, log
 
 # Before the end of an invocation: when work is stopped, and when it is answered for come what may.
 STOP_SECONDS, ANSWER_SECONDS = 30, 10
+# A new permission holds everywhere within about a minute.
+DENIED_SECONDS, DENIED_PAUSE_SECONDS = 90.0, 5.0
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403", "KMSAccessDeniedException"})
 
 Work = Callable[[str, Mapping[str, Any], Mapping[str, Any], Callable[[], float]], Mapping[str, str]]
 
@@ -54,12 +58,29 @@ def answer_to(event: Mapping[str, Any], seconds_left: Callable[[], float]) -> An
         log("request", request=event["RequestType"], kind=kind, resource=event["LogicalResourceId"])
         if event["RequestType"] == "Delete" and not _was_made(event):
             return Answer(physical_id)
-        data = _WORK[kind](event["RequestType"], properties, event.get("OldResourceProperties", {}), seconds_left)
+        old = event.get("OldResourceProperties", {})
+        data = _patiently(lambda: _WORK[kind](event["RequestType"], properties, old, seconds_left), seconds_left)
     except KeyError as error:
         return Answer(physical_id, reason=f"{event.get('ResourceType')}: there is no {error}")
     except Exception as error:
         return Answer(physical_id, reason=f"{error_code(error)}: {error}")
     return Answer(physical_id, data)
+
+
+def _patiently(work: Callable[[], Mapping[str, str]], seconds_left: Callable[[], float]) -> Mapping[str, str]:
+    """Do it again while it is denied: a policy that has just been made takes some seconds to hold everywhere. All work
+    here can be done again.
+    """
+    began = seconds_left()
+    while True:
+        try:
+            return work()
+        except Exception as error:
+            waited = began - seconds_left()
+            if error_code(error) not in _DENIED or waited > DENIED_SECONDS or seconds_left() < 2 * DENIED_PAUSE_SECONDS:
+                raise
+            log("denied", reason=str(error), waited=round(waited))
+            time.sleep(DENIED_PAUSE_SECONDS)
 
 
 # The properties that tell one resource of a kind from another.

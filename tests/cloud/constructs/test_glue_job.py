@@ -159,8 +159,10 @@ def test_metrics_by_their_namespace(lake: Stacks, job: Resource, namespace: str,
 def test_logs_are_groups_of_the_stack(lake: Stacks, job: Resource) -> None:
     prefix = arguments(job)["--custom-logGroup-prefix"]
     groups = {one.get("LogGroupName"): one for one in lake.of("AWS::Logs::LogGroup")}
+    # A security configuration that encrypts logs puts them below its own name and the role's.
+    folder = f"{prefix}/{job.get('SecurityConfiguration')}-role/{job.get('Role').rpartition('/')[2]}"
     for stream in ("error", "output"):
-        group = groups[f"{prefix}/{stream}"]
+        group = groups[f"{folder}/{stream}"]
         assert group.removed == "Delete"
         assert lake.key(group.get("KmsKeyId")) is not None
         assert lake.account.allows(job.get("Role"), "logs:PutLogEvents", f"{group.arn}:log-stream:jr_1", SAFE)

@@ -141,7 +141,7 @@ def test_too_little_comes_in_by_the_calendar_of_the_contract(stream: Stacks) -> 
     # 1 GB a day, of which a tenth in five minutes.
     assert low.get("Threshold") == round(0.1 * 1e9 / 86_400 * 300)
     assert expressions["result"] == f"IF(open, FILL(m,0), {low.get('Threshold') + 1})"
-    assert "HOUR(m)*60" in expressions["w"]
+    assert "HOUR(FILL(m,0))*60" in expressions["w"]
     assert "w>=870 AND w<1260" in expressions["open"]
     (series,) = (query for query in low.get("Metrics") if "MetricStat" in query)
     assert series["MetricStat"]["Metric"]["MetricName"] == "IncomingBytes"

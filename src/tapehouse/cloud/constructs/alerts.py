@@ -41,7 +41,8 @@ class Alerts(Construct):
         )
         self.topic.apply_removal_policy(props.lifecycle.transient)
         self._admit("CloudWatchAlarms", "cloudwatch.amazonaws.com", arn("cloudwatch", "alarm:*"))
-        self._admit("EventBridge", "events.amazonaws.com", arn("events", "rule/*"))
+        # EventBridge does not say in every call on whose behalf it publishes.
+        self._admit("EventBridge", "events.amazonaws.com", arn("events", "rule/*"), exists="IfExists")
         self.subscriptions = tuple(
             sns.Subscription(
                 self, f"Email{number}", topic=self.topic, protocol=sns.SubscriptionProtocol.EMAIL, endpoint=email
@@ -49,7 +50,7 @@ class Alerts(Construct):
             for number, email in enumerate(props.emails)
         )
 
-    def _admit(self, sid: str, service: str, source: str) -> None:
+    def _admit(self, sid: str, service: str, source: str, *, exists: str = "") -> None:
         self.topic.add_to_resource_policy(
             iam.PolicyStatement(
                 sid=sid,
@@ -57,8 +58,8 @@ class Alerts(Construct):
                 actions=["sns:Publish"],
                 resources=[self.topic.topic_arn],
                 conditions={
-                    "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
-                    "ArnLike": {"aws:SourceArn": source},
+                    f"StringEquals{exists}": {"aws:SourceAccount": Aws.ACCOUNT_ID},
+                    f"ArnLike{exists}": {"aws:SourceArn": source},
                 },
             )
         )

@@ -206,7 +206,7 @@ def _services() -> list[iam.PolicyStatement]:
     """Services that act for themselves: each for this account alone and, where it says on whose behalf, for that."""
     return [
         _service("CloudWatchAlarms", "cloudwatch.amazonaws.com", arn("cloudwatch", "alarm:*")),
-        _service("EventBridge", "events.amazonaws.com", arn("events", "rule/*")),
+        _service("EventBridge", "events.amazonaws.com", arn("events", "rule/*"), silent=True),
         _service("Sns", "sns.amazonaws.com", arn("sns", "*")),
         _service("Sqs", "sqs.amazonaws.com"),
         _service("Kinesis", "kinesis.amazonaws.com"),
@@ -214,10 +214,15 @@ def _services() -> list[iam.PolicyStatement]:
     ]
 
 
-def _service(sid: str, principal: str, source: str | None = None) -> iam.PolicyStatement:
-    conditions: dict[str, object] = {"StringEquals": this_account()}
+def _service(sid: str, principal: str, source: str | None = None, *, silent: bool = False) -> iam.PolicyStatement:
+    """`silent` services do not say on whose behalf they act in every call; where they do, it is held against it.
+
+    https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html (EventBridge to encrypted topics)
+    """
+    exists = "IfExists" if silent else ""
+    conditions: dict[str, object] = {f"StringEquals{exists}": this_account()}
     if source is not None:
-        conditions["ArnLike"] = {"aws:SourceArn": source}
+        conditions[f"ArnLike{exists}"] = {"aws:SourceArn": source}
     return iam.PolicyStatement(
         sid=sid,
         principals=[iam.ServicePrincipal(principal)],

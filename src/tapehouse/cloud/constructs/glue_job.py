@@ -25,6 +25,7 @@ from tapehouse.cloud.releases.catalogue import chosen
 from tapehouse.cloud.settings import Settings
 
 JOB = "job"
+ROLE, SECURITY = "job-role", "job-security"
 JOB_LIMIT = 255
 SCRIPT = "glue_job.py"
 WHEELS = "wheelhouse"
@@ -81,7 +82,7 @@ class GlueJob(Construct):
         self.role = iam.Role(
             self,
             "Role",
-            role_name=props.naming.name("job-role", limit=ROLE_LIMIT),
+            role_name=props.naming.name(ROLE, limit=ROLE_LIMIT),
             description="What the job may do",
             assumed_by=iam.ServicePrincipal("glue.amazonaws.com"),
             managed_policies=[props.denies.policy],
@@ -144,7 +145,6 @@ class GlueJob(Construct):
             "--enable-spark-ui": "true",
             "--spark-event-logs-path": f"s3://{props.logs_bucket.bucket_name}/{SPARK_UI}/",
             "--TempDir": f"s3://{props.scripts_bucket.bucket_name}/{TEMPORARY}/",
-            "--enable-glue-datacatalog": "true",
             **(installed if wheels else {}),
             **props.arguments,
         }
@@ -164,12 +164,20 @@ class GlueJob(Construct):
     def _log_prefix(self) -> str:
         return LOG_PREFIX + self._props.naming.text(JOB)
 
+    def _log_folder(self) -> str:
+        """Where a job with a security configuration that encrypts logs writes, below its prefix.
+
+        https://docs.aws.amazon.com/glue/latest/dg/monitor-continuous-logging.html
+        """
+        naming = self._props.naming
+        return f"{self._log_prefix()}/{naming.text(SECURITY)}-role/{naming.text(ROLE, limit=ROLE_LIMIT)}"
+
     def _log_group(self, stream: str) -> logs.LogGroup:
         props = self._props
         return logs.LogGroup(
             self,
             f"Log{stream.capitalize()}",
-            log_group_name=str(Fn.sub(f"{self._log_prefix()}/{stream}")),
+            log_group_name=str(Fn.sub(f"{self._log_folder()}/{stream}")),
             encryption_key=props.logs_key,
             retention=props.lifecycle.log_retention,
             removal_policy=props.lifecycle.transient,
@@ -181,7 +189,7 @@ class GlueJob(Construct):
         return own(
             self,
             "Security",
-            name=self._props.naming.name("job-security"),
+            name=self._props.naming.name(SECURITY),
             encryption_configuration=own.EncryptionConfigurationProperty(
                 s3_encryptions=[own.S3EncryptionProperty(s3_encryption_mode="SSE-KMS", kms_key_arn=data)],
                 cloud_watch_encryption=own.CloudWatchEncryptionProperty(

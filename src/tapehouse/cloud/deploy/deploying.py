@@ -135,6 +135,13 @@ def _usable(target: Target, stack: StackArtifact, progress: Progress, seconds_ma
             stack=stack.name,
             fix="mend what the reason names, then `aws cloudformation continue-update-rollback`, then deploy again",
         )
+    if stack.protected:
+        raise DeploymentError(
+            f"an earlier attempt ended as {existing.status}, and what holds data may be left of it",
+            stack=stack.name,
+            fix="look at it with `aws cloudformation describe-stack-resources`, remove the stack and what it kept, or "
+            "choose another suffix",
+        )
     progress(Event(stack.name, stack.name, "removing what a failed attempt left", STACK, existing.reason))
     operation = Operation(target, stack.name, progress, total=0, seconds_max=seconds_max)
     target.client("cloudformation").delete_stack(StackName=existing.id)

@@ -69,15 +69,19 @@ def _volume(parts: Components, one: Watched, metric: Metric, *, daily: bool) -> 
     )  # fmt: skip
 
 
+# A series has times only where it has points, and nothing comes in while the market is closed.
+FILLED = "FILL(m,0)"
+
+
 def in_market_hours(one: Watched, metric: Metric, *, floor: float, daily: bool) -> Formula:
     """The metric while the market is open, nothing being 0; outside, a value that is not below `floor`."""
     calendar = calendar_of(one.dataset.contract)
-    watched = session_days(calendar, "w") if daily else is_open(calendar, "m", "w")
+    watched = session_days(calendar, "w") if daily else is_open(calendar, FILLED, "w")
     return Formula(
-        f"IF(open, FILL(m,0), {round(floor) + 1})",
+        f"IF(open, {FILLED}, {round(floor) + 1})",
         {"m": metric},
         "input on days of trading" if daily else "input in market hours",
-        {"w": minute_of_week("m"), "open": watched},
+        {"w": minute_of_week(FILLED), "open": watched},
     )
 
 
