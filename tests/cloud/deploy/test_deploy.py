@@ -209,3 +209,15 @@ def test_a_stack_for_another_place_is_refused(emulator: Emulator, writer: Writer
     with pytest.raises(AssemblyError, match="made for region ap-south-1") as caught:
         deploy(assembly, **at(emulator))
     assert caught.value.fix == "choose region ap-south-1"
+
+
+def test_what_failed_in_production_is_not_cleared_up_unasked(emulator: Emulator, writer: Writer) -> None:
+    emulator.client("ssm").put_parameter(Name="/taken", Value="x", Type="String")
+    resources = {"Queue": queue("kept"), "Taken": parameter("/taken", "y") | {"DependsOn": "Queue"}}
+    assembly = writer.stack("kept", resources, terminationProtection=True)
+    with pytest.raises(StackFailedError):
+        deploy(assembly, **at(emulator))
+    emulator.client("ssm").delete_parameter(Name="/taken")
+    with pytest.raises(DeploymentError, match="what holds data may be left"):
+        deploy(assembly, **at(emulator))
+    destroy(assembly, **at(emulator), force=True)

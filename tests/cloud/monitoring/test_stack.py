@@ -173,7 +173,7 @@ def test_runs_that_fail_before_spark_begins_are_told(stacks: Stacks) -> None:
     assert failed.get("EventPattern") == {
         "source": ["aws.glue"],
         "detail-type": ["Glue Job State Change"],
-        "detail": {"jobName": [job.name], "state": ["ERROR", "FAILED", "TIMEOUT"]},
+        "detail": {"jobName": [job.name], "state": ["ERROR", "FAILED", "STOPPED", "TIMEOUT"]},
     }
     assert late.get("EventPattern.detail-type") == ["Glue Job Run Status"]
     assert job.get("NotificationProperty.NotifyDelayAfter") == 96
