@@ -96,10 +96,46 @@ def test_on_demand_streams_have_their_own_quota() -> None:
     assert planned("201MB/s", quotas=LARGE, stream=stream, region="us-east-1").concurrency == 201
 
 
+def lines_of(found: Plan) -> dict[str, float]:
+    return {line.name: line.value for line in found.lines}
+
+
+def test_runs_that_do_not_keep_up_are_told() -> None:
+    """1,737 shards land an object every five seconds each: 20,844 a minute; three runs of 1,000 objects take 1,000."""
+    found = planned("50TB/day", quotas=LARGE)
+    assert lines_of(found)["objects a minute"] == pytest.approx(1_737 * 60 / 5)
+    assert lines_of(found)["objects taken a minute"] == 1_000
+    (warning,) = found.warnings
+    assert "raise job.concurrent_runs to 63" in warning
+    assert found.as_dict()["warnings"] == [warning]
+    assert planned("50TB/day", quotas=LARGE, job={"concurrent_runs": 63}).warnings == ()
+
+
+def test_a_batch_that_is_full_before_its_window_is_an_object() -> None:
+    """6 MB at a third of a shard's 1 MB/s are there in 18 s."""
+    found = planned("100MB/s", quotas=LARGE, stream={"batch_window_seconds": 300})
+    assert lines_of(found)["objects a minute"] == pytest.approx(300 * 60 / 18)
+    assert "raise job.concurrent_runs to 3" not in "".join(found.warnings)
+
+
+def test_there_are_no_more_objects_than_records() -> None:
+    found = planned("1GB/day", stream={"record_bytes": 1_000_000})
+    assert lines_of(found)["objects a minute"] == pytest.approx(1_000 / 1_440)
+    assert found.warnings == ()
+
+
+def test_batches_at_the_same_time_write_smaller_objects() -> None:
+    """Of 100 records: 10 MB/s of 1,000 bytes are 600,000 records a minute."""
+    found = planned("10MB/s", quotas=LARGE, stream={"record_bytes": 1_000, "peak_factor": 1, "parallelization": 2})
+    assert lines_of(found)["objects a minute"] == pytest.approx(6_000)
+
+
 def test_files_need_no_stream() -> None:
     found = planned("50TB/day", streamed=False, quotas=LARGE)
     assert (found.shards, found.concurrency, found.object_concurrency) == (0, 0, OBJECT_CONCURRENCY)
     assert not [line for line in found.lines if "shards" in line.name]
+    assert "objects a minute" not in lines_of(found)
+    assert (lines_of(found)["objects taken a minute"], found.warnings) == (1_000, ())
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import hashlib
 import json
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,17 +34,27 @@ class Glue:
 
     def __init__(self, glue: Any) -> None:
         self._glue = glue
-        self.refuse = ""
+        self.refuse, self.asked = "", 0
         self.runs: list[dict[str, Any]] = []
 
     def start_job_run(self, **request: Any) -> Any:
+        self.asked += 1
         if self.refuse:
             from botocore.exceptions import ClientError
 
             raise ClientError({"Error": {"Code": self.refuse, "Message": "no"}}, "StartJobRun")
-        answer = self._glue.start_job_run(**request)
+        answer = self._started(request)
         self.runs.append(request)
         return answer
+
+    def _started(self, request: dict[str, Any]) -> Any:
+        """The emulator does not know that the job may have many runs at a time: wait for the one before."""
+        for _ in range(200):
+            try:
+                return self._glue.start_job_run(**request)
+            except self._glue.exceptions.ConcurrentRunsExceededException:
+                time.sleep(0.1)
+        raise TimeoutError("a run of the emulator does not end")
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +132,7 @@ def test_a_file_is_judged_and_given_to_a_run(
     assert run["Arguments"] == {
         "--contract": f"s3://scripts/releases/abc/contracts/{DATASET}.yaml",
         "--input": f"s3://{place.raw_bucket}/landing/{DATASET}/trades.csv",
+        "--absent": "skip",
         "--reference": f"symbols=s3://scripts/releases/abc/references/{DATASET}/symbols.csv",
     }
     item = _item(aws, place, content)
@@ -212,6 +225,144 @@ def test_a_run_that_failed_is_started_again(
         )
         assert validator.process({"m2": body}) == []
         assert len(glue.runs) == runs
+
+
+def _set(aws: Emulator, place: Surroundings, content: bytes, **values: str) -> None:
+    """Attributes of a content's item."""
+    aws.client("dynamodb").update_item(
+        TableName=place.lineage_table,
+        Key={"dataset": {"S": DATASET}, "sha256": {"S": hashlib.sha256(content).hexdigest()}},
+        UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
+        ExpressionAttributeNames={f"#{name}": name for name in values},
+        ExpressionAttributeValues={f":{name}": {"S": value} for name, value in values.items()},
+    )
+
+
+def _hours_ago(hours: float) -> str:
+    return (dt.datetime.now(dt.UTC) - dt.timedelta(hours=hours)).isoformat()
+
+
+@pytest.mark.parametrize(("hours", "runs"), [(5.9, 1), (6.1, 2)])
+def test_a_run_that_died_is_taken_for_one_that_failed(
+    validator: ObjectValidator,
+    glue: Glue,
+    land: Land,
+    content: bytes,
+    aws: Emulator,
+    place: Surroundings,
+    hours: float,
+    runs: int,
+) -> None:
+    """It cannot say so; it has all the time that a run may take."""
+    body = land(content)
+    validator.process({"m1": body})
+    _set(aws, place, content, updated_at=_hours_ago(hours))
+    assert validator.process({"m2": body}) == []
+    assert len(glue.runs) == runs
+    assert validator.process({"m3": body}) == []
+    assert len(glue.runs) == runs
+    assert _item(aws, place, content)["updated_at"]["S"] > _hours_ago(6)
+
+
+def test_how_long_a_run_may_take_is_the_deployments(
+    place: Surroundings, aws: Emulator, glue: Glue, land: Land, content: bytes
+) -> None:
+    short = replace(place, started_seconds=60)
+    made = ObjectValidator(short, aws.client("s3"), aws.client("dynamodb"), aws.client("sns"), glue)
+    body = land(content)
+    made.process({"m1": body})
+    _set(aws, place, content, updated_at=_hours_ago(0.02))
+    made.process({"m2": body})
+    assert len(glue.runs) == 2
+
+
+def _parts(content: bytes, land: Land, count: int) -> dict[str, tuple[str, bytes]]:
+    """Names of messages, with their bodies and contents."""
+    lines = content.splitlines(keepends=True)
+    bodies = {f"m{n:02}": b"".join([lines[0], *lines[n + 1 :]]) for n in range(count)}
+    return {name: (land(body, f"part-{name}.csv"), body) for name, body in bodies.items()}
+
+
+def _inputs(glue: Glue) -> list[list[str]]:
+    return [[one.rpartition("-")[2][:3] for one in run["Arguments"]["--input"].split(",")] for run in glue.runs]
+
+
+def test_contents_that_come_again_have_runs_of_their_own(
+    validator: ObjectValidator, glue: Glue, land: Land, content: bytes, aws: Emulator, place: Surroundings
+) -> None:
+    """One of them may be what the others failed of."""
+    parts = _parts(content, land, 5)
+    assert validator.process({name: body for name, (body, _) in parts.items() if name <= "m02"}) == []
+    for name, status in (("m00", "failed"), ("m01", "stopped"), ("m02", "failed")):
+        _set(aws, place, parts[name][1], status=status)
+    glue.runs.clear()
+    assert validator.process({name: body for name, (body, _) in parts.items()}) == []
+    assert _inputs(glue) == [["m03", "m04"], ["m00"], ["m01"], ["m02"]]
+
+
+def test_a_job_with_all_its_runs_is_not_asked_for_each_content(
+    validator: ObjectValidator, glue: Glue, land: Land, content: bytes, aws: Emulator, place: Surroundings
+) -> None:
+    parts = _parts(content, land, 3)
+    bodies = {name: body for name, (body, _) in parts.items()}
+    validator.process(bodies)
+    for _, body in parts.values():
+        _set(aws, place, body, status="failed")
+    glue.refuse, glue.asked = "ConcurrentRunsExceededException", 0
+    assert validator.process(bodies) == list(bodies)
+    assert glue.asked == 1
+    glue.refuse = "InvalidInputException"  # of one content: no reason to hold back the others
+    assert validator.process(bodies) == list(bodies)
+    assert glue.asked == 4
+
+
+def test_many_objects_are_listed_in_a_file(
+    validator: ObjectValidator, glue: Glue, land: Land, content: bytes, aws: Emulator, place: Surroundings
+) -> None:
+    parts = _parts(content, land, 11)
+    assert validator.process({name: body for name, (body, _) in parts.items()}) == []
+    (run,) = glue.runs
+    text = "".join(f"s3://{place.raw_bucket}/landing/{DATASET}/part-{name}.csv\n" for name in parts)
+    key = f"manifests/{DATASET}/{hashlib.sha256(text.encode()).hexdigest()}.txt"
+    assert run["Arguments"]["--input"] == f"@s3://{place.raw_bucket}/{key}"
+    assert aws.client("s3").get_object(Bucket=place.raw_bucket, Key=key)["Body"].read() == text.encode()
+    assert len(key) < 1_024
+
+
+def test_a_content_that_was_overwritten_is_given_to_a_run_too(
+    validator: ObjectValidator, glue: Glue, place: Surroundings, aws: Emulator, content: bytes
+) -> None:
+    """Both are judged late, when the key has the second; its copy's event may come at any time, and each twice."""
+    s3, bucket, key = aws.client("s3"), place.raw_bucket, f"landing/{DATASET}/day/a-b.csv"
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    first = s3.put_object(Bucket=bucket, Key=key, Body=content, Metadata={"from": "a"})["VersionId"]
+    other = content + content.splitlines(keepends=True)[1]
+    second = s3.put_object(Bucket=bucket, Key=key, Body=other)["VersionId"]
+    assert validator.process({"m1": event(bucket, key, first)}) == []
+    assert glue.runs == []
+    copy = f"landing/{DATASET}/superseded/{first}/day/a-b.csv"
+    found = s3.get_object(Bucket=bucket, Key=copy)
+    assert (found["Body"].read(), found["Metadata"]) == (content, {"from": "a"})
+    events = [event(bucket, copy, found["VersionId"]), event(bucket, key, second), event(bucket, key, first)]
+    assert validator.process({str(number): body for number, body in enumerate(events)}) == []
+    assert validator.process({str(number): body for number, body in enumerate(events)}) == []
+    (run,) = glue.runs
+    assert run["Arguments"]["--input"] == f"s3://{bucket}/{copy},s3://{bucket}/{key}"
+    versions = s3.list_object_versions(Bucket=bucket, Prefix=f"landing/{DATASET}/superseded/")["Versions"]
+    assert [one["Key"] for one in versions] == [copy]
+    assert _item(aws, place, content)["source"] == {"S": f"s3://{bucket}/{copy}"}
+
+
+def test_a_key_that_was_deleted_is_nothing_to_do(
+    validator: ObjectValidator, glue: Glue, place: Surroundings, aws: Emulator, content: bytes
+) -> None:
+    s3, bucket, key = aws.client("s3"), place.raw_bucket, f"landing/{DATASET}/a.csv"
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    version = s3.put_object(Bucket=bucket, Key=key, Body=content)["VersionId"]
+    s3.delete_object(Bucket=bucket, Key=key)
+    assert validator.process({"m1": event(bucket, key, version)}) == []
+    assert glue.runs == []
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
 
 
 @pytest.mark.parametrize(

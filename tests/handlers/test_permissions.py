@@ -15,8 +15,10 @@ import pytest
 from emulator import Emulator
 from tapehouse.handlers.object_validator import ObjectValidator
 from tapehouse.handlers.permissions import PERMISSIONS
+from tapehouse.handlers.redrive import Request, redrive
 from tapehouse.handlers.streaming import StreamValidator
 from tapehouse.handlers.surroundings import Surroundings
+from tapehouse.handlers.unfinished import Unfinished
 from tapehouse.synthetic.truth import Generated
 
 from . import test_deployment as deployments
@@ -72,10 +74,18 @@ def test_object_validator(
     key = f"landing/{DATASET}/{uuid.uuid4().hex}.csv"
     content = tape.files[0].read_bytes() + uuid.uuid4().hex.encode()
     aws.client("s3").put_object(Bucket=place.raw_bucket, Key=key, Body=content)
+    s3, replaced = aws.client("s3"), f"landing/{DATASET}/replaced.csv"
+    s3.put_bucket_versioning(Bucket=place.raw_bucket, VersioningConfiguration={"Status": "Enabled"})
+    version, _ = (s3.put_object(Bucket=place.raw_bucket, Key=replaced, Body=body)["VersionId"] for body in (b"1", b"2"))
+    many = [f"landing/{DATASET}/{number}.csv" for number in range(11)]
+    for one in many:
+        s3.put_object(Bucket=place.raw_bucket, Key=one, Body=content + one.encode())
     with calls() as seen:
         made = ObjectValidator(place, aws.client("s3"), aws.client("dynamodb"), aws.client("sns"), glue)
         assert made.process({"m": event(place.raw_bucket, key)}) == []
-    assert {"s3:GetObject", "dynamodb:UpdateItem", "dynamodb:GetItem", "glue:StartJobRun"} <= seen
+        assert made.process({"m": event(place.raw_bucket, replaced, version)}) == []
+        assert made.process({str(n): event(place.raw_bucket, one) for n, one in enumerate(many)}) == []
+    assert {"s3:GetObject", "dynamodb:UpdateItem", "dynamodb:GetItem", "glue:StartJobRun", "s3:PutObject"} <= seen
     assert seen <= _allowed("object_validator") | {"iam:PassRole"}
 
 
@@ -87,7 +97,15 @@ def test_redrive(calls: Callable[..., Iterator[set[str]]], here: Surroundings, a
     with calls() as seen:
         stream.run(dry_run=True)
         stream.run()
-    assert {"sqs:ReceiveMessage", "sqs:SendMessage", "kinesis:GetRecords", "sqs:GetQueueAttributes"} <= seen
+        runs = Unfinished(stream.here, aws.client("dynamodb"), stream.sqs, stream.back)
+        redrive(Request("runs"), {}, {}, lambda: 100.0, runs)
+    assert {
+        "dynamodb:Scan",
+        "sqs:ReceiveMessage",
+        "sqs:SendMessage",
+        "kinesis:GetRecords",
+        "sqs:GetQueueAttributes",
+    } <= seen
     assert seen <= _allowed("redrive")
 
 

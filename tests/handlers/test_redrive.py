@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import time
 import uuid
@@ -13,9 +14,12 @@ import pytest
 from emulator import Emulator
 from tapehouse.errors import UsageError
 from tapehouse.handlers import redrive as module
-from tapehouse.handlers.redrive import Queue, Request, StreamRedrive, redrive, send_back, tell
+from tapehouse.handlers.arrivals import Arrival, arrivals_of
+from tapehouse.handlers.letters import Queue
+from tapehouse.handlers.redrive import Request, StreamRedrive, redrive, send_back, tell
 from tapehouse.handlers.streaming import StreamValidator
 from tapehouse.handlers.surroundings import Surroundings
+from tapehouse.handlers.unfinished import Unfinished
 from tapehouse.synthetic.truth import Generated
 
 from .conftest import DATASET
@@ -127,6 +131,50 @@ def test_what_the_stream_keeps_no_more_is_counted_as_lost(place: Place, lines: l
     assert (counts["records_landed"], counts["records_lost"]) == (1, 3)
 
 
+class Forgetful:
+    """A stream that keeps a position's records no more begins with the oldest that it keeps; the emulator refuses."""
+
+    def __init__(self, kinesis: Any) -> None:
+        self._kinesis = kinesis
+
+    def get_shard_iterator(self, **request: Any) -> Any:
+        del request["StartingSequenceNumber"]
+        return self._kinesis.get_shard_iterator(**{**request, "ShardIteratorType": "TRIM_HORIZON"})
+
+    def get_records(self, **request: Any) -> Any:
+        return self._kinesis.get_records(**request)
+
+
+def test_a_letter_of_records_that_are_all_lost_stays_as_it_is(place: Place, lines: list[bytes]) -> None:
+    place.letter(place.put(lines[0]), shardId="shardId-000000000009")
+    for attempt in ("1", "2"):
+        assert place.run("stream")["records_lost"] == 1
+        (left,) = place.waiting(place.letters)
+        assert json.loads(left["Body"])["reason"] == "lost"
+        assert left["MessageAttributes"]["attempts"]["StringValue"] == attempt
+
+
+def test_a_letter_of_lost_records_stays(place: Place, lines: list[bytes]) -> None:
+    """Those that can be read do not come again with it: poison has a letter of its own."""
+    records = place.put(lines[0], b"\xff")
+    place.kinesis = Forgetful(place.kinesis)
+    first = int(records[0]["SequenceNumber"])
+    place.letter(records, startSequenceNumber=str(first - 5), batchSize=4)
+    counts = place.run("stream")
+    assert (counts["records_landed"], counts["records_poison"], counts["records_lost"]) == (1, 1, 2)
+    letters = {json.loads(one["Body"])["reason"]: one for one in place.waiting(place.letters)}
+    lost = letters.pop("lost")
+    batch = json.loads(lost["Body"])["KinesisBatchInfo"]
+    assert (batch["startSequenceNumber"], batch["endSequenceNumber"]) == (str(first - 5), str(first - 1))
+    assert batch["batchSize"] == 2
+    assert lost["MessageAttributes"]["attempts"]["StringValue"] == "1"
+    assert len(letters) == 1
+    again = place.run("stream")
+    assert (again["records_landed"], again["records_poison"], again["records_lost"]) == (0, 1, 2)
+    attempts = [one["MessageAttributes"]["attempts"]["StringValue"] for one in place.waiting(place.letters)]
+    assert attempts == ["2", "2"]
+
+
 def test_a_dry_run_changes_nothing(place: Place, lines: list[bytes]) -> None:
     place.letter(place.put(lines[0]))
     place.sqs.send_message(QueueUrl=place.objects, MessageBody="{}")
@@ -160,6 +208,60 @@ def test_a_letter_that_fails_stays_for_others(place: Place, lines: list[bytes]) 
     )
     assert place.run("stream") == {"dry_run": False, "stream_failed": 1}
     assert len(place.waiting(place.letters)) == 1
+
+
+def _ran(place: Place, name: str, status: str, hours: float) -> None:
+    """An item of a run that ended so, or began, some hours ago."""
+    at = (dt.datetime.now(dt.UTC) - dt.timedelta(hours=hours)).isoformat()
+    item = {
+        "dataset": DATASET,
+        "sha256": name,
+        "source": f"s3://{place.here.raw_bucket}/landing/{DATASET}/{name}.csv",
+        "source_version": f"v-{name}",
+        "status": status,
+        "updated_at": at,
+    }
+    values = {key: {"S": value} for key, value in item.items()}
+    place.aws.client("dynamodb").put_item(TableName=place.here.lineage_table, Item=values)
+
+
+def _unfinished(place: Place) -> Unfinished:
+    return Unfinished(place.here, place.aws.client("dynamodb"), place.sqs, place.back)
+
+
+def test_contents_of_runs_that_did_not_do_their_work_land_again(place: Place) -> None:
+    for name, status, hours in (
+        ("failed", "failed", 0),
+        ("stopped", "stopped", 0),
+        ("died", "started", 7),
+        ("running", "started", 5),
+        ("done", "published", 9),
+        ("fresh", "validated", 9),
+    ):
+        _ran(place, name, status, hours)
+    found = redrive(Request("runs", dry_run=True), {}, {}, lambda: 100.0, _unfinished(place))
+    assert found == {"dry_run": True, "runs_unfinished": 3}
+    assert redrive(Request("objects"), {}, {}, lambda: 100.0, _unfinished(place)) == {"dry_run": False}
+    assert place.waiting(place.back) == []
+    found = redrive(Request("runs"), {}, {}, lambda: 100.0, _unfinished(place))
+    assert found == {"dry_run": False, "runs_sent_back": 3}
+    sent = [arrivals_of(one["Body"]) for one in place.waiting(place.back)]
+    keys = {name: f"landing/{DATASET}/{name}.csv" for name in ("failed", "stopped", "died")}
+    expected = {Arrival(place.here.raw_bucket, key, f"v-{name}") for name, key in keys.items()}
+    assert {one for arrivals in sent for one in arrivals} == expected
+
+
+def test_no_more_contents_are_sent_back_than_asked_for(place: Place) -> None:
+    for number in range(5):
+        _ran(place, f"failed-{number}", "failed", 0)
+    place.sqs.send_message(QueueUrl=place.objects, MessageBody="{}")
+    request = Request("all", limit=3)
+    queue = Queue(place.sqs, place.objects, "run-1")
+    drives = {"objects": send_back(queue, place.back)}
+    found = redrive(request, {"objects": queue}, drives, lambda: 100.0, _unfinished(place))
+    assert (found["objects_sent_back"], found["runs_sent_back"]) == (1, 2)
+    assert len(place.waiting(place.back)) == 3
+    assert redrive(Request("runs"), {}, {}, lambda: 10.0, _unfinished(place)) == {"dry_run": False, "not_reached": 1}
 
 
 def test_entry_point(place: Place, lines: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +298,7 @@ def test_entry_point(place: Place, lines: list[bytes], monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("event", "told"),
     [
-        ({"from": "everything"}, "one of: stream, objects, undelivered, all"),
+        ({"from": "everything"}, "one of: stream, objects, undelivered, runs, all"),
         ({"limit": 0}, "from 1 to"),
         ({"limit": True}, "from 1 to"),
         ({"dry_run": "yes"}, "true or false"),

@@ -223,6 +223,22 @@ kinds = st.lists(st.sampled_from(["good", "good", "good", "copy", "poison", "gap
 crashes = st.lists(st.sampled_from(["", "", "before", "after", "after"]), max_size=10)
 
 
+def test_lowering_parallelization_lands_nothing_twice(here: Surroundings, aws: Emulator, lines: list[bytes]) -> None:
+    """Objects of several lanes interleave: one that begins before a record need not be the one that holds it."""
+    records = _records(lines[:6], every_seconds=0)
+    clients = [aws.client(name) for name in ("s3", "dynamodb", "sns")]
+    many = StreamValidator(replace(here, lanes=2), *clients)
+    many.process([records[0], records[3], records[4]])
+    many.process([records[1], records[2]])
+    one = StreamValidator(here, *clients)
+    assert here.lanes == 1
+    outcome = one.process(records[3:])
+    assert (outcome.landed, outcome.earlier) == (1, 2)
+    assert one.process(records).earlier == 6
+    objects = landed(aws.client("s3"), here.raw_bucket, f"landing/{DATASET}/")
+    assert sorted(line for _, body in objects for line in body.splitlines(keepends=True)[1:]) == sorted(lines[:6])
+
+
 @pytest.mark.parametrize("lanes", [1, 3])
 @settings(
     max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]

@@ -21,7 +21,9 @@ HEAD_BYTES = 8 << 20
 WHOLE_BYTES_MAX = 32 << 20
 """Archives and binary formats can only be judged as a whole, and larger ones are not."""
 _CHUNK_BYTES = 1 << 20
-_ABSENT = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
+# A delete marker answers 405 to whoever asks for it by its version.
+ABSENT = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound", "405", "MethodNotAllowed"})
+"""What the service says of an object or version that is not there."""
 _LINES = ("csv", "ndjson")
 # Patterns and lists in the job's arguments.
 _UNSAFE = frozenset(",*?[]{}\\")
@@ -155,8 +157,7 @@ class Examiner:
         try:
             found: dict[str, Any] = getattr(self._s3, call)(Bucket=arrival.bucket, Key=arrival.key, **version)
         except ClientError as error:
-            # A delete marker answers 405 to whoever asks for it by its version.
-            if error_code(error) in {*_ABSENT, "405", "MethodNotAllowed"}:
+            if error_code(error) in ABSENT:
                 raise GoneError(arrival.place) from error
             raise
         return found
@@ -209,8 +210,3 @@ def _without_cut(findings: Findings) -> Findings:
 def unreadable(error: Exception) -> bool:
     """Whether an error is the object's own fault, which no other attempt mends."""
     return isinstance(error, FeedError | RefusedError)
-
-
-def places(arrivals: Sequence[Arrival]) -> str:
-    """As the job takes them."""
-    return ",".join(arrival.place for arrival in arrivals)

@@ -7,7 +7,8 @@ reach, and only the rest is put. That is so whichever part of a batch comes agai
 put and the answer, a half of it after a bisection, or a gap that a redrive fills.
 
 Keys hold the nines' complement of the sequence number, so that a listing begins with the latest. In a shard read by one
-batch at a time, the first object that begins before the run is the last to be asked. Where several batches of a shard
+batch at a time, the first object that begins before the run is the last to be asked, unless it lists its records: it
+is from a time when several were in work, and others may interleave with it. Where several batches of a shard
 are in work at a time, their records interleave; then each object lists its records (eight bytes of each one's digest),
 holds at most 100, and all objects written since the run's records arrived are asked.
 """
@@ -160,11 +161,13 @@ class Landing:
         for page in listing:
             for item in page.get("Contents", ()):
                 begins = first_of(item["Key"])
-                if self._single or item["LastModified"] >= written_since:
-                    extent = self._asked(item["Key"])
-                    if extent is not None:
-                        yield extent
-                if self._single and begins <= first:
+                if not self._single and item["LastModified"] < written_since:
+                    continue
+                extent = self._asked(item["Key"])
+                if extent is None:
+                    continue
+                yield extent
+                if self._single and begins <= first and extent.marks is None:
                     return
 
     def _asked(self, key: str) -> Extent | None:

@@ -1,13 +1,14 @@
 """Lambda function on the queue of landed objects: each content is judged at its head and given to one job run.
 
 Messages are events of created objects. A content that has a job run already is done; the others of one dataset are
-given to one run together. What fails is reported by message, so that only that comes again: a run that could not be
-started because the job has all it may have, an object that cannot be read. The latter goes to the dead-letter queue in
-the end, with its reason in the log.
+given to one run together, and each whose run failed or died to a run of its own. A version that is no longer its key's
+latest is copied to a key of its own, whose event brings it here again: the job reads keys. What fails is reported by
+message, so that only that comes again: a run that could not be started because the job has all it may have, an object
+that cannot be read. The latter goes to the dead-letter queue in the end, with its reason in the log.
 
-Calls: s3:ListBucket on the raw bucket, s3:GetObject and s3:GetObjectVersion on landing/*; dynamodb:GetItem, PutItem and
-UpdateItem on the lineage table; glue:StartJobRun on the job; sns:Publish on the topic of alerts; kms:Decrypt and
-kms:GenerateDataKey on the data key by way of these.
+Calls: s3:ListBucket on the raw bucket, s3:GetObject, GetObjectVersion, PutObject and AbortMultipartUpload on landing/*,
+s3:PutObject on manifests/*; dynamodb:GetItem, PutItem and UpdateItem on the lineage table; glue:StartJobRun on the job;
+sns:Publish on the topic of alerts; kms:Decrypt and kms:GenerateDataKey on the data key by way of these.
 """
 
 from __future__ import annotations
@@ -17,31 +18,27 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tapehouse.errors import FeedError, TapehouseError
-from tapehouse.handlers.arrivals import Arrival, Examined, Examiner, GoneError, arrivals_of, places, unreadable
+from tapehouse.handlers.arrivals import Arrival, Examined, Examiner, GoneError, arrivals_of, unreadable
 from tapehouse.handlers.judging import Dataset, Datasets
-from tapehouse.handlers.lineage import Landed, Lineage
+from tapehouse.handlers.lineage import Landed, Lineage, State
+from tapehouse.handlers.starting import Identity, Starter, Taken
+from tapehouse.handlers.superseded import Versions
 from tapehouse.handlers.surroundings import Surroundings, client, error_code, log
 from tapehouse.handlers.telling import Telling
 
 # Left for what follows the reading of objects.
 RESERVE_SECONDS = 20
-# Longer than an invocation: a claim must not end while its owner may still start a run.
-CLAIM_SECONDS = 900
-# What the service says when a run could start later.
-_LATER = ("ConcurrentRunsExceededException", "ResourceNumberLimitExceededException", "ThrottlingException")
-
-_Identity = tuple[str, str]
 
 
 class ObjectValidator:
     """Processes messages of the queue."""
 
     def __init__(self, here: Surroundings, s3: Any, dynamodb: Any, sns: Any, glue: Any) -> None:
-        self._here, self._glue = here, glue
         self._datasets = Datasets(here.contracts, here.references)
-        self._examiner = Examiner(s3)
-        self._lineage = Lineage(dynamodb, here.lineage_table)
+        self._examiner, self._versions = Examiner(s3), Versions(s3)
+        self._lineage = Lineage(dynamodb, here.lineage_table, here.started_seconds)
         self._telling = Telling(here, sns)
+        self._starter = Starter(here, s3, glue, self._datasets, self._lineage, self._telling)
 
     def warm(self) -> None:
         """Load and compile every contract that can be judged here."""
@@ -51,40 +48,45 @@ class ObjectValidator:
     def process(self, messages: Mapping[str, str], seconds_left: Callable[[], float] = lambda: 600.0) -> list[str]:
         """Process message bodies by id; returns the ids of those that must come again."""
         failed: dict[str, None] = {}
-        waiting: dict[_Identity, Arrival] = {}
-        asked: dict[_Identity, list[str]] = {}
+        waiting: dict[Identity, Taken] = {}
+        asked: dict[Identity, list[str]] = {}
         for number, body in messages.items():
             try:
                 if seconds_left() <= RESERVE_SECONDS:
                     raise TimeoutError("no time left in this invocation")
                 for arrival in arrivals_of(body):
-                    identity = self._take(arrival, lambda: seconds_left() - RESERVE_SECONDS)
-                    if identity is not None:
-                        waiting.setdefault(identity, arrival)
-                        asked.setdefault(identity, []).append(number)
+                    taken = self._take(arrival, lambda: seconds_left() - RESERVE_SECONDS)
+                    if taken is not None:
+                        waiting.setdefault(taken.identity, taken)
+                        asked.setdefault(taken.identity, []).append(number)
             except Exception as error:
                 failed[number] = None
                 _log_failure(number, error)
-        for identity in self._start(waiting):
+        for identity in self._starter.start(list(waiting.values())):
             failed |= dict.fromkeys(asked[identity])
         return list(failed)
 
-    def _take(self, arrival: Arrival, seconds_left: Callable[[], float]) -> _Identity | None:
-        """Examine an object; its identity where a run is to be started for it."""
+    def _take(self, arrival: Arrival, seconds_left: Callable[[], float]) -> Taken | None:
+        """Examine an object; what is to be given to a run."""
         name = arrival.dataset
         dataset = self._judged_here(name)
         try:
-            found = self._examiner.examine(arrival, dataset, seconds_left)
+            there = self._versions.latest(arrival)
+            if there is None:
+                log("superseded", dataset=name, place=arrival.place, version=arrival.version)
+                return None
+            found = self._examiner.examine(there, dataset, seconds_left)
         except GoneError:
             log("gone", dataset=name, place=arrival.place)
             return None
-        landed = self._landed(name, arrival, found)
+        landed = self._landed(name, there, found)
         if self._lineage.add(landed):
-            self._tell(name, dataset, arrival, found)
-        if self._lineage.is_done(name, found.sha256):
-            log("known", dataset=name, place=arrival.place, sha256=found.sha256)
+            self._tell(name, dataset, there, found)
+        state = self._lineage.state(name, found.sha256)
+        if state is State.DONE:
+            log("known", dataset=name, place=there.place, sha256=found.sha256)
             return None
-        return name, found.sha256
+        return Taken(name, found.sha256, there, alone=state is State.AGAIN)
 
     def _landed(self, name: str, arrival: Arrival, found: Examined) -> Landed:
         findings = found.findings
@@ -115,49 +117,6 @@ class ObjectValidator:
         except ImportError as error:
             log("not judged", dataset=name, reason=str(error))
             return None
-
-    def _start(self, waiting: Mapping[_Identity, Arrival]) -> list[_Identity]:
-        """One run for all objects of a dataset; returns what must be asked for again."""
-        again: list[_Identity] = []
-        for name in dict.fromkeys(dataset for dataset, _ in waiting):
-            claimed: dict[_Identity, Arrival] = {}
-            for identity, arrival in waiting.items():
-                if identity[0] != name:
-                    continue
-                if self._lineage.claim(*identity, CLAIM_SECONDS):
-                    claimed[identity] = arrival
-                elif not self._lineage.is_done(*identity):
-                    log("claimed by another", dataset=name, place=arrival.place)
-                    again.append(identity)
-            if claimed and not self._run(name, claimed):
-                again += claimed
-        return again
-
-    def _run(self, name: str, claimed: Mapping[_Identity, Arrival]) -> bool:
-        try:
-            answer = self._glue.start_job_run(
-                JobName=self._here.glue_job, Arguments=self._arguments(name, list(claimed.values()))
-            )
-        except Exception as error:
-            for identity in claimed:
-                self._lineage.release(*identity)
-            later = error_code(error) in _LATER
-            log("not started", dataset=name, later=later, reason=error_code(error), objects=len(claimed))
-            return False
-        for identity in claimed:
-            self._lineage.started(*identity, answer["JobRunId"])
-        self._telling.count(name, {"ObjectsLanded": len(claimed)})
-        log("started", dataset=name, job_run=answer["JobRunId"], objects=[one.place for one in claimed.values()])
-        return True
-
-    def _arguments(self, name: str, arrivals: list[Arrival]) -> dict[str, str]:
-        release = self._here.release
-        found = {"--contract": f"{release}/contracts/{name}.yaml", "--input": places(arrivals)}
-        files = self._datasets.references(name)
-        if files:
-            given = (f"{table}={release}/references/{name}/{path.name}" for table, path in files.items())
-            found["--reference"] = ",".join(given)
-        return found
 
 
 def _log_failure(number: str, error: Exception) -> None:

@@ -15,6 +15,7 @@ class On(StrEnum):
 
     RAW_BUCKET = "the raw bucket"
     LANDING_OBJECTS = "objects of the raw bucket under landing/"
+    MANIFEST_OBJECTS = "objects of the raw bucket under manifests/"
     LINEAGE_TABLE = "the lineage table"
     ALERT_TOPIC = "the topic of alerts"
     GLUE_JOB = "the job"
@@ -53,6 +54,7 @@ _SEND_BACK: Permissions = (
     *((action, On.OBJECT_DEAD_LETTERS) for action in _TAKE),
     *((action, On.UNDELIVERED) for action in _TAKE),
     ("sqs:SendMessage", On.OBJECT_QUEUE),
+    ("dynamodb:Scan", On.LINEAGE_TABLE),
 )
 
 PERMISSIONS: Mapping[str, Permissions] = {
@@ -62,6 +64,9 @@ PERMISSIONS: Mapping[str, Permissions] = {
         ("s3:ListBucket", On.RAW_BUCKET),
         ("s3:GetObject", On.LANDING_OBJECTS),
         ("s3:GetObjectVersion", On.LANDING_OBJECTS),
+        ("s3:PutObject", On.LANDING_OBJECTS),
+        ("s3:AbortMultipartUpload", On.LANDING_OBJECTS),
+        ("s3:PutObject", On.MANIFEST_OBJECTS),
         ("glue:StartJobRun", On.GLUE_JOB),
         ("dynamodb:GetItem", On.LINEAGE_TABLE),
         ("dynamodb:UpdateItem", On.LINEAGE_TABLE),

@@ -1,16 +1,18 @@
 """Lambda function that an operator invokes: gives dead letters another try when their cause has been removed.
 
-    {"from": "stream" | "objects" | "undelivered" | "all", "limit": 100, "dry_run": false}
+    {"from": "stream" | "objects" | "undelivered" | "runs" | "all", "limit": 100, "dry_run": false}
 
 Letters of streams say where in a shard a batch was given up: its records are read again, judged and landed, those that
 had landed already are left alone, and each that is still poison goes back as a letter of its own, with one attempt
-more. Letters of objects go back to the queue of the object validator. What could not be delivered (an event of a failed
-run, a scaling that did not start) is told to the topic of alerts: time has passed, and a person decides. At most
-`limit` letters are taken; a dry run only says what there is. The answer counts what was done.
+more. So do those that the stream keeps no more, as one letter with the reason `lost`: it stays until a person decides.
+Letters of objects go back to the queue of the object validator. What could not be delivered (an event of a failed
+run, a scaling that did not start) is told to the topic of alerts: time has passed, and a person decides. Contents whose
+run failed, was stopped or died are found in the lineage table, and go to the queue of the object validator as if they
+had just landed. At most `limit` are taken; a dry run only says what there is. The answer counts what was done.
 
 Calls: sqs:ReceiveMessage, DeleteMessage, ChangeMessageVisibility and GetQueueAttributes on each dead-letter queue;
 sqs:SendMessage on that of streams and on the queue of objects; kinesis:GetShardIterator and GetRecords on the streams;
-sns:Publish on the topic of alerts; and those of the stream validator.
+dynamodb:Scan on the lineage table; sns:Publish on the topic of alerts; and those of the stream validator.
 """
 
 from __future__ import annotations
@@ -19,23 +21,21 @@ import datetime as dt
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tapehouse.errors import UsageError
+from tapehouse.handlers.letters import Letter, Queue
 from tapehouse.handlers.records import Position
 from tapehouse.handlers.streaming import Delivered, StreamValidator
 from tapehouse.handlers.surroundings import Surroundings, client, error_code, log, variable
+from tapehouse.handlers.unfinished import Unfinished
 
 LIMIT_DEFAULT = 100
 LIMIT_MAX = 10_000
-SOURCES = ("stream", "objects", "undelivered", "all")
+SOURCES = ("stream", "objects", "undelivered", "runs", "all")
 RESERVE_SECONDS = 20
-# A letter that is in work is hidden for as long as an invocation may take.
-HIDDEN_SECONDS = 900
-_RECEIVED_MAX = 10
-_ATTEMPTS, _RUN = "attempts", "redrive"
 # The position is older than what the stream keeps, or its shard is gone.
 _LOST = ("ResourceNotFoundException", "InvalidArgumentException")
 
@@ -65,86 +65,6 @@ class Request:
         return cls(source, limit, dry)
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """A message of a dead-letter queue. `attempts` are redrives before this one."""
-
-    number: str
-    receipt: str
-    body: str
-    attempts: int
-    attributes: Mapping[str, Any]
-
-
-class Queue:
-    """Takes letters from a queue, each once in the life of this object."""
-
-    def __init__(self, sqs: Any, url: str, run: str) -> None:
-        self._sqs, self._url, self._run = sqs, url, run
-        self._seen: set[str] = set()
-
-    def waiting(self) -> int:
-        """About how many letters there are."""
-        name = "ApproximateNumberOfMessages"
-        found = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=[name])
-        return int(found["Attributes"][name])
-
-    def letters(self, limit: int) -> Iterator[Letter]:
-        """At most `limit` letters, until there are none but those that this run has sent back."""
-        taken = 0
-        while taken < limit:
-            answer = self._sqs.receive_message(
-                QueueUrl=self._url,
-                MaxNumberOfMessages=min(_RECEIVED_MAX, limit - taken),
-                VisibilityTimeout=HIDDEN_SECONDS,
-                MessageAttributeNames=["All"],
-                WaitTimeSeconds=1,
-            )
-            letters = [_letter(message) for message in answer.get("Messages", [])]
-            fresh = [one for one in letters if self._is_fresh(one)]
-            for one in letters:
-                if one not in fresh:
-                    self.put_back(one)
-            if not fresh:
-                return
-            self._seen |= {one.number for one in fresh}
-            taken += len(fresh)
-            yield from fresh
-
-    def _is_fresh(self, letter: Letter) -> bool:
-        sender = letter.attributes.get(_RUN, {}).get("StringValue")
-        return letter.number not in self._seen and sender != self._run
-
-    def put_back(self, letter: Letter) -> None:
-        """Let others see a letter again."""
-        self._sqs.change_message_visibility(QueueUrl=self._url, ReceiptHandle=letter.receipt, VisibilityTimeout=0)
-
-    def done(self, letter: Letter) -> None:
-        """Remove a letter."""
-        self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=letter.receipt)
-
-    def send(self, url: str, body: str, attempts: int) -> None:
-        """A letter to any queue, with its attempts."""
-        self._sqs.send_message(
-            QueueUrl=url,
-            MessageBody=body,
-            MessageAttributes={
-                _ATTEMPTS: {"DataType": "Number", "StringValue": str(attempts)},
-                _RUN: {"DataType": "String", "StringValue": self._run},
-            },
-        )
-
-    def again(self, letter: Letter, body: str) -> None:
-        """A letter of this queue that stays one."""
-        self.send(self._url, body, letter.attempts + 1)
-
-
-def _letter(message: Mapping[str, Any]) -> Letter:
-    attributes = message.get("MessageAttributes") or {}
-    attempts = int(attributes.get(_ATTEMPTS, {}).get("StringValue", "0"))
-    return Letter(message["MessageId"], message["ReceiptHandle"], message["Body"], attempts, attributes)
-
-
 class StreamRedrive:
     """Letters of the event source of streams."""
 
@@ -172,6 +92,9 @@ class StreamRedrive:
             body = {**json.loads(letter.body), "KinesisBatchInfo": {**one, "batchSize": 1}, "reason": reason}
             self._queue.again(letter, json.dumps(body))
         if lost:
+            left = {**batch, **_left(batch, records), "batchSize": lost}
+            body = {**json.loads(letter.body), "KinesisBatchInfo": left, "reason": "lost"}
+            self._queue.again(letter, json.dumps(body))
             log("lost", stream=stream, shard=batch["shardId"], first=str(first), last=str(last), records=lost)
         self._queue.done(letter)
         counts["stream_letters"] += 1
@@ -207,18 +130,34 @@ class StreamRedrive:
             iterator = answer.get("NextShardIterator")
 
 
+def _left(batch: Mapping[str, Any], records: Sequence[Delivered]) -> dict[str, str]:
+    """Positions of a batch that are not among the records read: a stream forgets the oldest first."""
+    first, last = int(batch["startSequenceNumber"]), int(batch["endSequenceNumber"])
+    if not records:
+        return {}
+    if records[0].at.order > first:
+        return {"endSequenceNumber": str(records[0].at.order - 1)}
+    after = records[-1].at.order + 1
+    return {"startSequenceNumber": str(after), "endSequenceNumber": str(max(after, last))}
+
+
 def redrive(
     request: Request,
     queues: Mapping[str, Queue],
     drives: Mapping[str, Callable[[Letter, Counter[str]], None]],
     seconds_left: Callable[[], float],
+    unfinished: Unfinished | None = None,
 ) -> dict[str, Any]:
-    """Take letters of the queues asked for and drive each. A letter that fails is seen by others again, and counted."""
+    """Take letters of the queues asked for and drive each, then what is `unfinished`. A letter that fails is seen by
+    others again, and counted.
+    """
     counts: Counter[str] = Counter()
     chosen = [name for name in queues if request.source in ("all", name)]
+    runs = unfinished if request.source in ("all", "runs") else None
     if request.dry_run:
-        waiting = {name: min(queues[name].waiting(), request.limit) for name in chosen}
-        return {"dry_run": True, **{f"{name}_letters": number for name, number in waiting.items()}}
+        waiting = {f"{name}_letters": min(queues[name].waiting(), request.limit) for name in chosen}
+        found = {} if runs is None else {"runs_unfinished": runs.waiting(request.limit)}
+        return {"dry_run": True, **waiting, **found}
     left = request.limit
     for name in chosen:
         for letter in queues[name].letters(left):
@@ -233,6 +172,8 @@ def redrive(
                 counts[f"{name}_failed"] += 1
                 log("letter", queue=name, reason=error_code(error), attempts=letter.attempts)
                 queues[name].put_back(letter)
+    if runs is not None:
+        runs.send_back(left, counts, lambda: seconds_left() - RESERVE_SECONDS)
     log("redriven", source=request.source, **counts)
     return {"dry_run": False, **counts}
 
@@ -246,13 +187,15 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     if os.environ.get("TAPEHOUSE_STREAM_DLQ_URL"):
         queues["stream"] = Queue(sqs, variable("TAPEHOUSE_STREAM_DLQ_URL"), run)
         drives["stream"] = StreamRedrive(queues["stream"], client("kinesis"), _validator()).drive
+    unfinished = None
     if os.environ.get("TAPEHOUSE_DLQ_URL"):
         objects, back = Queue(sqs, variable("TAPEHOUSE_DLQ_URL"), run), variable("TAPEHOUSE_QUEUE_URL")
         queues["objects"], drives["objects"] = objects, send_back(objects, back)
+        unfinished = Unfinished(Surroundings.read(), client("dynamodb"), sqs, back)
     if os.environ.get("TAPEHOUSE_UNDELIVERED_URL"):
         late, topic = Queue(sqs, variable("TAPEHOUSE_UNDELIVERED_URL"), run), variable("TAPEHOUSE_ALERT_TOPIC_ARN")
         queues["undelivered"], drives["undelivered"] = late, tell(late, client("sns"), topic)
-    return redrive(request, queues, drives, lambda: context.get_remaining_time_in_millis() / 1000)
+    return redrive(request, queues, drives, lambda: context.get_remaining_time_in_millis() / 1000, unfinished)
 
 
 def send_back(queue: Queue, target: str) -> Callable[[Letter, Counter[str]], None]:

@@ -14,6 +14,8 @@ from tapehouse.errors import UsageError
 
 # A function waits for no service longer than it takes to try again.
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 3, 20, 5
+# A content that a run was given is taken again after so long, unless the deployment says otherwise.
+STARTED_SECONDS = 6 * 3_600
 
 
 @lru_cache
@@ -52,7 +54,8 @@ def root() -> Path:
 class Surroundings:
     """The environment variables that functions share; each is required where it is used, and empty where it is not
     set. `contracts` and `references` are folders, `release` the s3:// address that the job reads from, `lanes` the
-    batches of one shard that may be in work at a time (0: not known).
+    batches of one shard that may be in work at a time (0: not known), `started_seconds` how long a run may take, its
+    retries included.
     """
 
     environment: str
@@ -67,6 +70,7 @@ class Surroundings:
     references: Path
     streams: dict[str, str]
     lanes: int
+    started_seconds: int = STARTED_SECONDS
 
     @classmethod
     def read(cls) -> Surroundings:
@@ -85,6 +89,7 @@ class Surroundings:
             references=contracts.parent / "references",
             streams=_streams(variable("TAPEHOUSE_STREAMS", "{}")),
             lanes=_lanes(variable("TAPEHOUSE_PARALLELIZATION", "0")),
+            started_seconds=_seconds("TAPEHOUSE_STARTED_SECONDS", STARTED_SECONDS),
         )
 
 
@@ -109,4 +114,11 @@ def _streams(text: str) -> dict[str, str]:
 def _lanes(text: str) -> int:
     if not text.isdigit() or int(text) > 10:
         raise UsageError(f"TAPEHOUSE_PARALLELIZATION is {text!r}", fix="write the mapping's factor, 1 to 10")
+    return int(text)
+
+
+def _seconds(name: str, default: int) -> int:
+    text = variable(name, str(default))
+    if not text.isdigit() or int(text) < 1:
+        raise UsageError(f"{name} is {text!r}", fix="write a whole number of seconds, 1 or more")
     return int(text)

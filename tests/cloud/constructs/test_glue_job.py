@@ -125,6 +125,8 @@ def test_workers_reach_each_other_on_every_port(lake: Stacks) -> None:
     ("action", "place", "allowed"),
     [
         ("s3:GetObject", "raw:landing/trades/a.csv", True),
+        ("s3:GetObject", "raw:manifests/trades/a.txt", True),
+        ("s3:PutObject", "raw:manifests/trades/a.txt", False),
         ("s3:DeleteObject", "raw:landing/trades/a.csv", False),
         ("s3:PutObject", "raw:raw/ab/abc", True),
         ("s3:PutObject", "curated:lake/warehouse/t/data/a.parquet", True),

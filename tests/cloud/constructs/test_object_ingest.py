@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tapehouse.cloud.conformance.stacks import Resource, Stacks
 
 
@@ -57,14 +59,42 @@ def test_batches_with_partial_failures_and_no_more_at_once_than_reserved(lake: S
     validator = function(lake, "object_validator")
     expected = {
         "EventSourceArn": queue(lake, "objects").arn,
-        "BatchSize": 10,
-        "MaximumBatchingWindowInSeconds": 10,
+        "BatchSize": 1_000,
+        "MaximumBatchingWindowInSeconds": 1,
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
         "ScalingConfig": {"MaximumConcurrency": 5},
     }
     assert {name: mapping.get(name) for name in expected} == expected
     assert lake.find(mapping.get("FunctionName"), "AWS::Lambda::Function") == validator
     assert validator.get("ReservedConcurrentExecutions") == 5
+
+
+def test_production_waits_for_more_objects_a_run(deployed: Mapping[tuple[str, str], Stacks]) -> None:
+    (mapping,) = deployed["serverless-lake", "prod"].of("AWS::Lambda::EventSourceMapping")
+    assert (mapping.get("BatchSize"), mapping.get("MaximumBatchingWindowInSeconds")) == (1_000, 60)
+
+
+def test_how_long_a_run_may_take_is_known_to_both(lake: Stacks) -> None:
+    """All attempts of the job, each as long as it may be, and an hour."""
+    (job,) = lake.of("AWS::Glue::Job")
+    seconds = job.get("Timeout") * 60 * (job.get("MaxRetries") + 1) + 3_600
+    for handler in ("object_validator", "redrive"):
+        variables = function(lake, handler).get("Environment.Variables")
+        assert variables["TAPEHOUSE_STARTED_SECONDS"] == str(seconds)
+
+
+def test_the_validator_keeps_versions_and_lists(lake: Stacks) -> None:
+    (raw,) = (one for one in lake.of("AWS::S3::Bucket") if "-raw-" in one.name)
+    role, safe = function(lake, "object_validator").get("Role"), {"aws:SecureTransport": "true"}
+    for folder, allowed in (("landing", True), ("manifests", True), ("raw", False)):
+        assert bool(lake.account.allows(role, "s3:PutObject", f"{raw.arn}/{folder}/trades/a.txt", safe)) is allowed
+
+
+def test_redrive_finds_contents_of_runs(lake: Stacks) -> None:
+    (table,) = lake.of("AWS::DynamoDB::Table")
+    role, safe = function(lake, "redrive").get("Role"), {"aws:SecureTransport": "true"}
+    assert lake.account.allows(role, "dynamodb:Scan", table.arn, safe)
+    assert not lake.account.allows(role, "dynamodb:DeleteItem", table.arn, safe)
 
 
 def test_the_validator_knows_the_job_and_its_release(lake: Stacks) -> None:

@@ -135,6 +135,8 @@ def test_landed_files_age_to_the_archive_and_go(in_test: Whole) -> None:
     assert raw["NoncurrentVersionTransitions"] == [{"StorageClass": "GLACIER", "TransitionInDays": 30}]
     assert raw["NoncurrentVersionExpiration"] == {"NoncurrentDays": 180}
     assert rules(in_test, "raw")["landing"]["ExpirationInDays"] == 30
+    lists = rules(in_test, "raw")["manifests"]
+    assert (lists["Prefix"], lists["ExpirationInDays"]) == ("manifests/", 30)
 
 
 def test_tables_never_expire_and_stay_readable(in_test: Whole) -> None:

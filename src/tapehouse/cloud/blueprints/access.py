@@ -45,17 +45,21 @@ class Access:
         return {
             On.RAW_BUCKET: [self.raw.bucket_arn],
             On.LANDING_OBJECTS: [self.raw.arn_for_objects("landing/*")],
+            On.MANIFEST_OBJECTS: [self.raw.arn_for_objects("manifests/*")],
             On.LINEAGE_TABLE: [self.table.table_arn],
             On.ALERT_TOPIC: [self.topic.topic_arn],
             On.GLUE_JOB: [arn("glue", f"job/{self.job}")],
             On.DATA_KEY: [self.key.key_arn],
         }
 
+    def _under(self, *folders: str) -> list[str]:
+        return [self.raw.arn_for_objects(f"{folder}/*") for folder in folders]
+
     def job_statements(self) -> list[iam.PolicyStatement]:
-        """Reads landed objects, keeps their bytes, and commits to the lake's tables."""
+        """Reads landed objects and what lists them, keeps their bytes, and commits to the lake's tables."""
         database = self.database
         return [
-            _allow("ReadLanded", ["s3:GetObject"], self.raw.arn_for_objects("landing/*")),
+            _allow("ReadLanded", ["s3:GetObject"], *self._under("landing", "manifests")),
             _allow("KeepRaw", ["s3:GetObject", "s3:PutObject"], self.raw.arn_for_objects("raw/*")),
             _allow(
                 "Lake",

@@ -98,6 +98,7 @@ class MarketStreamStack(PipelineStack):
             props=RedriveProps(
                 {
                     **self.environment(),
+                    **self.ending(),
                     "TAPEHOUSE_QUEUE_URL": queues.queue.queue_url,
                     "TAPEHOUSE_DLQ_URL": queues.dead_letters.queue_url,
                     "TAPEHOUSE_UNDELIVERED_URL": self.objects.undelivered.queue_url,

@@ -123,7 +123,16 @@ class PipelineStack(Stack):
 
     def starting(self) -> dict[str, str]:
         """Variables of the handler that starts runs."""
-        return {"TAPEHOUSE_GLUE_JOB": self.naming.name(JOB, limit=JOB_LIMIT), "TAPEHOUSE_RELEASE": self.release}
+        return {
+            "TAPEHOUSE_GLUE_JOB": self.naming.name(JOB, limit=JOB_LIMIT),
+            "TAPEHOUSE_RELEASE": self.release,
+            **self.ending(),
+        }
+
+    def ending(self) -> dict[str, str]:
+        """For how long a content's run may say nothing: all attempts of a run, and an hour in which they begin."""
+        job = self.settings.job
+        return {"TAPEHOUSE_STARTED_SECONDS": str(job.timeout_minutes * 60 * (job.retries + 1) + 3_600)}
 
     def _keep(self, props: PipelineProps) -> None:
         """Keys, and what they encrypt."""

@@ -50,6 +50,7 @@ class ServerlessLakeStack(PipelineStack):
             props=RedriveProps(
                 {
                     **self.environment(),
+                    **self.ending(),
                     "TAPEHOUSE_QUEUE_URL": queues.queue.queue_url,
                     "TAPEHOUSE_DLQ_URL": queues.dead_letters.queue_url,
                     "TAPEHOUSE_UNDELIVERED_URL": self.objects.undelivered.queue_url,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tapehouse.cloud.capacity import quotas
+from tapehouse.cloud.capacity.objects import RUN_OBJECTS, arriving
 from tapehouse.cloud.settings import Settings
 from tapehouse.errors import UsageError
 from tapehouse.sizing.model import SECONDS_PER_DAY, Line, parse_volume
@@ -22,10 +23,9 @@ WORKER_CORES = {"G.1X": 4, "G.2X": 8, "G.4X": 16, "G.8X": 32}
 WORKER_DPUS = {"G.1X": 1, "G.2X": 2, "G.4X": 4, "G.8X": 8}
 WORKERS_OUTSIDE_PRODUCTION = 2
 WORKERS_MIN_IN_PRODUCTION = 4
-# Runs started by arriving files wait for one another, not for the validator: a few suffice at any volume.
+# An invocation gives up to RUN_OBJECTS objects to one run. More invocations at once would only make runs of fewer
+# objects; whether the runs keep up is a matter of job.concurrent_runs, and `warnings` says when they do not.
 OBJECT_CONCURRENCY = 5
-# An event source's batch is limited to this by Lambda's payload, whatever its number of records.
-PAYLOAD_BYTES = 6_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,9 @@ class DatasetPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All of a deployment. `concurrency` is what the stream validator reserves, `workers` the job's upper bound."""
+    """All of a deployment. `concurrency` is what the stream validator reserves, `workers` the job's upper bound;
+    `warnings` say what will not keep up, and the setting to raise.
+    """
 
     datasets: Sequence[DatasetPlan]
     shards: int
@@ -50,6 +52,7 @@ class Plan:
     object_concurrency: int
     workers: int
     lines: Sequence[Line]
+    warnings: tuple[str, ...] = ()
 
     def dataset(self, name: str) -> DatasetPlan:
         """The plan of that dataset; KeyError if there is none."""
@@ -65,6 +68,7 @@ class Plan:
             "concurrency": self.concurrency,
             "object_concurrency": self.object_concurrency,
             "workers": self.workers,
+            "warnings": list(self.warnings),
             "lines": [line.as_dict() for line in self.lines],
             "datasets": {one.dataset: [line.as_dict() for line in one.lines] for one in self.datasets},
         }
@@ -82,11 +86,14 @@ def plan(settings: Settings, datasets: Sequence[str], *, streamed: Collection[st
     mean = sum(part.mean_bytes_per_second for part in parts)
     peak = sum(part.peak_bytes_per_second for part in parts)
     workers, worker_lines = _workers(settings, peak)
+    object_lines, warnings = arriving(settings, [(part.mean_bytes_per_second, part.concurrency) for part in parts])
     lines = (
         Line("volume", mean * SECONDS_PER_DAY / 1e12, "TB/day", "sum of the datasets'"),
         Line("peak input", peak / 1e6, "MB/s", f"volume / 86400 s x peak factor {settings.stream.peak_factor:g}"),
         *_stream_lines(bool(streamed), shards, concurrency),
-        Line("concurrency of the object validator", OBJECT_CONCURRENCY, "executions", "fixed: it only starts runs"),
+        Line("concurrency of the object validator", OBJECT_CONCURRENCY, "executions",
+             f"fixed: each gives up to {RUN_OBJECTS:,} objects to one run"),
+        *object_lines,
         *worker_lines,
     )  # fmt: skip
     if settings.stream.mode == "provisioned":
@@ -98,7 +105,7 @@ def plan(settings: Settings, datasets: Sequence[str], *, streamed: Collection[st
         workers * WORKER_DPUS[settings.job.worker_type] * settings.job.concurrent_runs,
         f"{settings.job.concurrent_runs} concurrent runs of {workers} {settings.job.worker_type} workers",
     )
-    return Plan(parts, shards, concurrency, OBJECT_CONCURRENCY, workers, lines)
+    return Plan(parts, shards, concurrency, OBJECT_CONCURRENCY, workers, lines, warnings)
 
 
 def _stream_lines(streamed: bool, shards: int, concurrency: int) -> Iterator[Line]:

@@ -132,7 +132,8 @@ def raw_days_of(contracts: Iterable[Contract]) -> int | None:
 
 
 def raw_ageing(raw_days: int | None = None) -> tuple[Ageing, ...]:
-    """Of the raw bucket: what arrives in landing/, and what is kept in raw/ for `raw_days`, or for ever.
+    """Of the raw bucket: what arrives in landing/, the lists of it in manifests/, and what is kept in raw/ for
+    `raw_days`, or for ever.
 
     Bytes kept for less time than a class bills skip that class.
     """
@@ -143,6 +144,7 @@ def raw_ageing(raw_days: int | None = None) -> tuple[Ageing, ...]:
     return checked(
         [
             Ageing("landing", "landing/", expire=LANDING_DAYS, noncurrent_expire=LANDING_DAYS),
+            Ageing("manifests", "manifests/", expire=LANDING_DAYS, noncurrent_expire=LANDING_DAYS),
             Ageing("raw", "raw/", cold, raw_days, replaced, 180),
             Ageing("archived", "archived/", _SET_ASIDE, None, replaced, 180),
         ]

@@ -29,8 +29,10 @@ RULE = "landed"
 LANDING = "landing/"
 TIMEOUT_SECONDS = 300
 MEMORY_MIB = 2_048
-BATCH = 10
-BATCH_WINDOW_SECONDS = 10
+# All objects of an invocation go to one run, and a run takes minutes before it does anything: the more, the better.
+BATCH = 1_000
+PRODUCTION_WINDOW_SECONDS = 60
+WINDOW_SECONDS = 1
 # Together with the visibility timeout two and a half hours, in which a job that has all its runs gets one free.
 RECEIVES = 5
 # EventBridge gives up an event that it could not deliver for this long, or so many times.
@@ -145,7 +147,9 @@ class ObjectIngest(Construct):
             function_name=self.validator.function.function_arn,
             event_source_arn=self.queue.queue.queue_arn,
             batch_size=BATCH,
-            maximum_batching_window_in_seconds=BATCH_WINDOW_SECONDS,
+            maximum_batching_window_in_seconds=(
+                PRODUCTION_WINDOW_SECONDS if props.lifecycle.production else WINDOW_SECONDS
+            ),
             function_response_types=["ReportBatchItemFailures"],
             # Below what is reserved, so that no message is received for an invocation that would be throttled.
             scaling_config=lambda_.CfnEventSourceMapping.ScalingConfigProperty(maximum_concurrency=props.concurrency),
@@ -176,7 +180,7 @@ class Redrive(Construct):
             props=PythonFunctionProps(
                 purpose=REDRIVE,
                 handler=REDRIVE_HANDLER,
-                description="Takes dead letters: lands their records again, puts objects back in their queue",
+                description="Takes dead letters and contents of failed runs: lands records again, queues objects",
                 memory_mib=MEMORY_MIB,
                 timeout_seconds=TIMEOUT_SECONDS,
                 environment=props.environment,

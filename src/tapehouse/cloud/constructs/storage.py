@@ -44,7 +44,7 @@ class Storage(Construct):
     """Five buckets."""
 
     raw: s3.Bucket
-    """Files as they came: landing/<dataset>/..., and raw/<aa>/<sha256> once published."""
+    """Files as they came: landing/<dataset>/..., manifests/ that list them, and raw/<aa>/<sha256> once published."""
     curated: s3.Bucket
     """Iceberg tables under lake/."""
     logs: s3.Bucket

@@ -21,7 +21,7 @@ from tapehouse.cloud.monitoring.components import Components
 
 FAILED = "job-failed"
 LATE = "job-late"
-FAILED_STATES = ("ERROR", "FAILED", "TIMEOUT")
+FAILED_STATES = ("ERROR", "FAILED", "STOPPED", "TIMEOUT")
 _ATTEMPTS = 24
 _SECONDS = 3_600
 
@@ -37,7 +37,7 @@ class JobEvents(Construct):
         self._parts = parts
         self.failed = self._rule(
             FAILED,
-            "Runs that failed, timed out or never began",
+            "Runs that failed, were stopped, timed out or never began",
             "Glue Job State Change",
             {"state": list(FAILED_STATES)},
             {
