@@ -42,6 +42,9 @@ def test_what_is_set_and_what_is_not(full: pytest.MonkeyPatch, tmp_path: Path) -
     full.setenv("TAPEHOUSE_STREAMS", '{"s": "d"}')
     here = Surroundings.read()
     assert (here.environment, here.streams, here.release, here.lanes) == ("test-x1", {"s": "d"}, "s3://b/releases/x", 0)
+    assert here.started_seconds == 6 * 3_600
+    full.setenv("TAPEHOUSE_STARTED_SECONDS", "7200")
+    assert Surroundings.read().started_seconds == 7_200
     assert (here.contracts, here.references) == (tmp_path / "contracts", tmp_path / "references")
 
 
@@ -55,6 +58,8 @@ def test_what_must_be_set_is_named(full: pytest.MonkeyPatch, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("TAPEHOUSE_STARTED_SECONDS", "0"),
+        ("TAPEHOUSE_STARTED_SECONDS", "6h"),
         ("TAPEHOUSE_STREAMS", "no json"),
         ("TAPEHOUSE_STREAMS", "[]"),
         ("TAPEHOUSE_STREAMS", '{"a": 1}'),

@@ -26,8 +26,8 @@ from tapehouse.handlers.superseded import Versions
 from tapehouse.handlers.surroundings import Surroundings, client, error_code, log
 from tapehouse.handlers.telling import Telling
 
-# Left for what follows the reading of objects.
-RESERVE_SECONDS = 20
+# Left for what follows the reading of objects: two writes to the lineage table for each of a thousand.
+RESERVE_SECONDS = 45
 
 
 class ObjectValidator:
