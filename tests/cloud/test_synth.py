@@ -62,6 +62,7 @@ def test_an_assembly_is_replaced_as_a_whole(packages: Packages, tmp_path: Path) 
     assert not (out / "stale.template.json").exists()
     (stack,) = stacks_of(out)
     assert stack.name == "tapehouse-tiny-test-y2b3"
+    assert stack.as_dict() == {"name": stack.name, "template": stack.template, "resources": 1, "bytes": stack.bytes}
 
 
 def test_an_empty_folder_is_taken(packages: Packages, tmp_path: Path) -> None:

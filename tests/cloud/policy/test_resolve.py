@@ -336,3 +336,10 @@ def test_conditions_of_other_kinds() -> None:
     assert Resolver(template).condition("Or")
     with pytest.raises(PolicyError, match="no ARN"):
         Caller.role("role/x")
+
+
+def test_arns_that_only_a_deployment_knows_are_taken_from_it() -> None:
+    consumer = {"Type": "AWS::Kinesis::StreamConsumer", "Properties": {"ConsumerName": "c", "StreamARN": "s"}}
+    known = "arn:aws:kinesis:us-east-1:111122223333:stream/s/consumer/c:1700000000"
+    resolver = Resolver({"Resources": {"Consumer": consumer}}, Place(physical={"Consumer": known}))
+    assert resolver.value({"Fn::GetAtt": ["Consumer", "ConsumerARN"]}) == known
