@@ -98,8 +98,8 @@ class StreamSettings(_Part):
     """Busiest second over the mean one; shards are for the busiest."""
     record_bytes: Annotated[int, Field(ge=1, le=10 * 1024 * 1024)] = 25_000
     """Mean size of a record as producers put it."""
-    retention_hours: Annotated[int, Field(ge=24, le=8760)] = 168
-    """How long a record can be read again: longer than the dead-letter queue keeps its position."""
+    retention_hours: Annotated[int, Field(ge=24, le=8760)] = 384
+    """How long a record can be read again: by default 16 days, for the dead-letter queue keeps its position for 14."""
     parallelization: Annotated[int, Field(ge=1, le=10)] = 1
     """Batches of one shard in work at a time; above 1, order holds only within a partition key."""
     batch_records: Annotated[int, Field(ge=2, le=10_000)] = 1_000
