@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tapehouse.cloud.conformance.stacks import Resource, Stacks
+from tapehouse.cloud.constructs.queues import DEAD_RETENTION_DAYS
+from tapehouse.cloud.settings import StreamSettings
 
 
 def queue(stacks: Stacks, purpose: str) -> Resource:
@@ -42,3 +44,7 @@ def test_a_message_that_fails_becomes_a_dead_letter_of_one_queue(stream: Stacks)
 def test_dead_letters_are_kept_longer_than_anything_waits(stream: Stacks, purpose: str) -> None:
     assert queue(stream, purpose).get("MessageRetentionPeriod") == 14 * 86_400
     assert queue(stream, "objects").get("MessageRetentionPeriod") == 4 * 86_400
+
+
+def test_records_can_be_read_for_longer_than_their_dead_letters_are_kept() -> None:
+    assert StreamSettings().retention_hours > DEAD_RETENTION_DAYS * 24
