@@ -20,6 +20,10 @@ _SUFFIX_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # nothing that is read as
 _SUFFIX_LENGTH = 4
 
 
+# What every service takes as the value of a tag.
+_TAG = r"^[A-Za-z0-9 _.:/=+@-]+$"
+
+
 class Environment(StrEnum):
     """`dev` and `test` can be destroyed without trace; `prod` keeps its data and is protected."""
 
@@ -170,8 +174,8 @@ class Settings(_Part):
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
     account: Annotated[str, Field(pattern=r"^(\d{12})?$")] = ""
     """Where this may be deployed; empty allows the account of the credentials."""
-    owner: Annotated[str, Field(min_length=1, max_length=128)]
-    cost_centre: Annotated[str, Field(min_length=1, max_length=64)]
+    owner: Annotated[str, Field(max_length=128, pattern=_TAG)]
+    cost_centre: Annotated[str, Field(max_length=64, pattern=_TAG)]
     data_classification: Classification = Classification.CONFIDENTIAL
     contracts: Annotated[tuple[Path, ...], Field(min_length=1)]
     """Contract files, relative to the settings file."""
