@@ -69,6 +69,7 @@ def test_a_step_of_emr_reads_locations(tmp_path: Path, tape: Generated) -> None:
     assert told["proof"] == local.as_dict()["proof"]
 
 
+@pytest.mark.slow
 def test_names_that_need_care(tmp_path: Path, tape: Generated) -> None:
     """Hive-style folders, blanks and plus signs; a pattern with alternatives has a comma of its own."""
     folder = tmp_path / "in" / "dt=2024-03-04"
@@ -86,6 +87,7 @@ def test_names_that_need_care(tmp_path: Path, tape: Generated) -> None:
     assert (tmp_path / "a lake" / "lake.json").is_file()
 
 
+@pytest.mark.slow
 def test_a_glue_job_leaves_glues_own_arguments_alone(tmp_path: Path, tape: Generated) -> None:
     inputs = ",".join(map(str, tape.files))
     own = ["--JOB_NAME", "nightly", "--TempDir", "s3://bucket/tmp", "--enable-metrics", "true"]

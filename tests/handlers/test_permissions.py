@@ -24,7 +24,7 @@ from tapehouse.synthetic.truth import Generated
 from . import test_deployment as deployments
 from .conftest import DATASET
 from .test_objects import event, glue, job, place  # noqa: F401 - fixtures
-from .test_redrive import Place
+from .test_redrive import Place, landed_at
 from .test_streaming import _records
 
 # Asked by the emulator of a request that AWS authorizes under another name.
@@ -97,7 +97,7 @@ def test_redrive(calls: Callable[..., Iterator[set[str]]], here: Surroundings, a
     with calls() as seen:
         stream.run(dry_run=True)
         stream.run()
-        runs = Unfinished(stream.here, aws.client("dynamodb"), stream.sqs, stream.back)
+        runs = Unfinished(landed_at(stream.here), aws.client("dynamodb"), stream.sqs, stream.back)
         redrive(Request("runs"), {}, {}, lambda: 100.0, runs)
     assert {
         "dynamodb:Scan",

@@ -19,7 +19,7 @@ from tapehouse.handlers.letters import Queue
 from tapehouse.handlers.redrive import Request, StreamRedrive, redrive, send_back, tell
 from tapehouse.handlers.streaming import StreamValidator
 from tapehouse.handlers.surroundings import Surroundings
-from tapehouse.handlers.unfinished import Unfinished
+from tapehouse.handlers.unfinished import Landed, Unfinished
 from tapehouse.synthetic.truth import Generated
 
 from .conftest import DATASET
@@ -225,8 +225,12 @@ def _ran(place: Place, name: str, status: str, hours: float) -> None:
     place.aws.client("dynamodb").put_item(TableName=place.here.lineage_table, Item=values)
 
 
+def landed_at(here: Surroundings) -> Landed:
+    return Landed(f"s3://{here.raw_bucket}/landing/", here.lineage_table, here.started_seconds)
+
+
 def _unfinished(place: Place) -> Unfinished:
-    return Unfinished(place.here, place.aws.client("dynamodb"), place.sqs, place.back)
+    return Unfinished(landed_at(place.here), place.aws.client("dynamodb"), place.sqs, place.back)
 
 
 def test_contents_of_runs_that_did_not_do_their_work_land_again(place: Place) -> None:
@@ -282,6 +286,7 @@ def test_entry_point(place: Place, lines: list[bytes], monkeypatch: pytest.Monke
         "TAPEHOUSE_PIPELINE": here.pipeline,
         "TAPEHOUSE_RAW_BUCKET": here.raw_bucket,
         "TAPEHOUSE_LINEAGE_TABLE": here.lineage_table,
+        "TAPEHOUSE_LANDED": f"s3://{here.raw_bucket}/landing/",
         "TAPEHOUSE_ALERT_TOPIC_ARN": here.alert_topic,
         "TAPEHOUSE_CONTRACTS": str(here.contracts),
         "TAPEHOUSE_STREAMS": json.dumps(here.streams),

@@ -29,8 +29,8 @@ from tapehouse.errors import UsageError
 from tapehouse.handlers.letters import Letter, Queue
 from tapehouse.handlers.records import Position
 from tapehouse.handlers.streaming import Delivered, StreamValidator
-from tapehouse.handlers.surroundings import Surroundings, client, error_code, log, variable
-from tapehouse.handlers.unfinished import Unfinished
+from tapehouse.handlers.surroundings import Surroundings, client, error_code, log, started_seconds, variable
+from tapehouse.handlers.unfinished import Landed, Unfinished
 
 LIMIT_DEFAULT = 100
 LIMIT_MAX = 10_000
@@ -191,7 +191,7 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     if os.environ.get("TAPEHOUSE_DLQ_URL"):
         objects, back = Queue(sqs, variable("TAPEHOUSE_DLQ_URL"), run), variable("TAPEHOUSE_QUEUE_URL")
         queues["objects"], drives["objects"] = objects, send_back(objects, back)
-        unfinished = Unfinished(Surroundings.read(), client("dynamodb"), sqs, back)
+        unfinished = Unfinished(_landed(), client("dynamodb"), sqs, back)
     if os.environ.get("TAPEHOUSE_UNDELIVERED_URL"):
         late, topic = Queue(sqs, variable("TAPEHOUSE_UNDELIVERED_URL"), run), variable("TAPEHOUSE_ALERT_TOPIC_ARN")
         queues["undelivered"], drives["undelivered"] = late, tell(late, client("sns"), topic)
@@ -218,6 +218,10 @@ def tell(queue: Queue, sns: Any, topic: str) -> Callable[[Letter, Counter[str]],
         counts["undelivered_told"] += 1
 
     return drive
+
+
+def _landed() -> Landed:
+    return Landed(variable("TAPEHOUSE_LANDED"), variable("TAPEHOUSE_LINEAGE_TABLE"), started_seconds())
 
 
 def _validator() -> StreamValidator:

@@ -89,7 +89,7 @@ class Surroundings:
             references=contracts.parent / "references",
             streams=_streams(variable("TAPEHOUSE_STREAMS", "{}")),
             lanes=_lanes(variable("TAPEHOUSE_PARALLELIZATION", "0")),
-            started_seconds=_seconds("TAPEHOUSE_STARTED_SECONDS", STARTED_SECONDS),
+            started_seconds=started_seconds(),
         )
 
 
@@ -115,6 +115,11 @@ def _lanes(text: str) -> int:
     if not text.isdigit() or int(text) > 10:
         raise UsageError(f"TAPEHOUSE_PARALLELIZATION is {text!r}", fix="write the mapping's factor, 1 to 10")
     return int(text)
+
+
+def started_seconds() -> int:
+    """For how long a content's run may say nothing."""
+    return _seconds("TAPEHOUSE_STARTED_SECONDS", STARTED_SECONDS)
 
 
 def _seconds(name: str, default: int) -> int:

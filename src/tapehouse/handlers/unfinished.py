@@ -7,20 +7,33 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from tapehouse.handlers.landing import PREFIX
 from tapehouse.handlers.lineage import UNFINISHED, unfinished_values
-from tapehouse.handlers.surroundings import Surroundings, error_code, log
+from tapehouse.handlers.surroundings import error_code, log
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """Where contents land (`s3://bucket/landing/`), the lineage table, and for how long a run may say nothing."""
+
+    place: str
+    table: str
+    started_seconds: float
+
+    @property
+    def bucket(self) -> str:
+        """The bucket's name."""
+        return self.place.partition("://")[2].partition("/")[0]
 
 
 class Unfinished:
     """Items that are `failed`, `stopped`, or `started` for longer than a run may take."""
 
-    def __init__(self, here: Surroundings, dynamodb: Any, sqs: Any, queue: str) -> None:
-        self._here, self._dynamodb, self._sqs, self._queue = here, dynamodb, sqs, queue
-        self._landed = f"s3://{here.raw_bucket}/{PREFIX}"
+    def __init__(self, landed: Landed, dynamodb: Any, sqs: Any, queue: str) -> None:
+        self._landed, self._dynamodb, self._sqs, self._queue = landed, dynamodb, sqs, queue
 
     def waiting(self, limit: int) -> int:
         """How many there are, as far as `limit`."""
@@ -43,14 +56,14 @@ class Unfinished:
     def _items(self) -> Iterator[Mapping[str, Any]]:
         """Those that landed; of a file that a run took from elsewhere there is no event."""
         pages = self._dynamodb.get_paginator("scan").paginate(
-            TableName=self._here.lineage_table,
+            TableName=self._landed.table,
             ConsistentRead=True,
             FilterExpression=f"begins_with(#source, :landed) AND ({UNFINISHED})",
             ProjectionExpression="dataset, sha256, #source, source_version",
             ExpressionAttributeNames={"#status": "status", "#source": "source"},
             ExpressionAttributeValues={
-                ":landed": {"S": self._landed},
-                **unfinished_values(self._here.started_seconds),
+                ":landed": {"S": self._landed.place},
+                **unfinished_values(self._landed.started_seconds),
             },
         )
         for page in pages:
@@ -58,8 +71,8 @@ class Unfinished:
 
     def _event(self, item: Mapping[str, Any]) -> str:
         """As EventBridge tells of a created object."""
-        key = item["source"]["S"].removeprefix(f"s3://{self._here.raw_bucket}/")
+        key = item["source"]["S"].removeprefix(f"s3://{self._landed.bucket}/")
         version = item.get("source_version", {}).get("S", "")
         found = {"key": key, **({"version-id": version} if version else {})}
-        detail = {"bucket": {"name": self._here.raw_bucket}, "object": found, "redriven": True}
+        detail = {"bucket": {"name": self._landed.bucket}, "object": found, "redriven": True}
         return json.dumps({"source": "tapehouse.redrive", "detail-type": "Object Created", "detail": detail})

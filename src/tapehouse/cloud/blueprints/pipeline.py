@@ -132,7 +132,10 @@ class PipelineStack(Stack):
     def ending(self) -> dict[str, str]:
         """For how long a content's run may say nothing: all attempts of a run, and an hour in which they begin."""
         job = self.settings.job
-        return {"TAPEHOUSE_STARTED_SECONDS": str(job.timeout_minutes * 60 * (job.retries + 1) + 3_600)}
+        return {
+            "TAPEHOUSE_STARTED_SECONDS": str(job.timeout_minutes * 60 * (job.retries + 1) + 3_600),
+            "TAPEHOUSE_LANDED": f"s3://{self.storage.raw.bucket_name}/landing/",
+        }
 
     def _keep(self, props: PipelineProps) -> None:
         """Keys, and what they encrypt."""

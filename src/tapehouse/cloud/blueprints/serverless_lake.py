@@ -20,6 +20,8 @@ from tapehouse.cloud.synth import Packages
 
 NAME = "serverless-lake"
 SERVICE = "lake"
+# What only functions that land, judge or start are told.
+LANDING = ("TAPEHOUSE_RAW_BUCKET", "TAPEHOUSE_GLUE_JOB", "TAPEHOUSE_RELEASE", "TAPEHOUSE_CONTRACTS")
 SUMMARY = "files validated by Lambda and run by Glue into Iceberg tables"
 
 
@@ -49,7 +51,7 @@ class ServerlessLakeStack(PipelineStack):
             platform=self.platform,
             props=RedriveProps(
                 {
-                    **self.environment(),
+                    **{name: value for name, value in self.environment().items() if name not in LANDING},
                     **self.ending(),
                     "TAPEHOUSE_QUEUE_URL": queues.queue.queue_url,
                     "TAPEHOUSE_DLQ_URL": queues.dead_letters.queue_url,

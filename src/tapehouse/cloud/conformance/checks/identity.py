@@ -29,14 +29,14 @@ from tapehouse.cloud.conformance.uses import (
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One call that a worker, or AWS with the worker's role, has to make; `instead` is one that does as well."""
+    """One call that a worker, or AWS with the worker's role, has to make; each of `instead` does as well."""
 
     worker: Resource
     action: str
     resource: str
     why: str
     context: Mapping[str, str] = field(default_factory=dict)
-    instead: str = ""
+    instead: tuple[str, ...] = ()
 
 
 @check("B48")
@@ -50,9 +50,8 @@ def permissions_suffice(stacks: Stacks) -> Iterator[str]:
             yield f"{need.worker}: its role is not of the deployment"
             continue
         decision = stacks.account.allows(role, need.action, need.resource, need.context)
-        if not decision and need.instead:
-            decision = stacks.account.allows(role, need.instead, need.resource, need.context)
-        if not decision:
+        others = (stacks.account.allows(role, one, need.resource, need.context) for one in need.instead)
+        if not decision and not any(others):
             yield f"{need.worker}: may not {need.action} on {need.resource} ({need.why}): {decision.reason}"
 
 
@@ -137,7 +136,7 @@ def _environment(stacks: Stacks, function: Resource) -> Iterator[Need]:
             key = stacks.key(used.get("KmsMasterKeyId"))
             yield from _with_key(stacks, function, key, "sns", "Decrypt", "GenerateDataKey")
         elif used.type == TABLE:
-            yield Need(function, "dynamodb:UpdateItem", used.arn, why, instead="dynamodb:PutItem")
+            yield Need(function, "dynamodb:UpdateItem", used.arn, why, instead=("dynamodb:PutItem", "dynamodb:Scan"))
             key = stacks.key(used.get("SSESpecification.KMSMasterKeyId"))
             yield from _with_key(stacks, function, key, "dynamodb", "Decrypt")
         elif used.type == JOB:
@@ -167,7 +166,9 @@ def _job(stacks: Stacks, job: Resource) -> Iterator[Need]:
         yield from _with_key(stacks, job, stacks.key(topic.get("KmsMasterKeyId")), "sns", "Decrypt", "GenerateDataKey")
     table = stacks.find(given.get("--lineage", "").partition("://")[2], TABLE)
     if table is not None:
-        yield Need(job, "dynamodb:UpdateItem", table.arn, "--lineage names it", instead="dynamodb:PutItem")
+        yield Need(
+            job, "dynamodb:UpdateItem", table.arn, "--lineage names it", instead=("dynamodb:PutItem", "dynamodb:Scan")
+        )
     database = given.get("--database")
     if database:
         for action in ("GetTable", "CreateTable", "UpdateTable"):
