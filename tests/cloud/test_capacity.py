@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tapehouse.cloud.capacity import quotas
 from tapehouse.cloud.capacity.cost import estimate, prices
-from tapehouse.cloud.capacity.plan import OBJECT_CONCURRENCY, SHARD_BYTES_PER_SECOND, Plan, plan
+from tapehouse.cloud.capacity.plan import OBJECT_CONCURRENCY, OTHER_CONCURRENCY, SHARD_BYTES_PER_SECOND, Plan, plan
 from tapehouse.cloud.capacity.quotas import QuotaError
 from tapehouse.cloud.settings import Settings
 from tapehouse.errors import UsageError
@@ -71,7 +71,7 @@ def test_a_raised_quota_lets_it_through() -> None:
 
 
 def test_reserved_concurrency_leaves_what_lambda_wants_left() -> None:
-    room = 1_000 - 100 - OBJECT_CONCURRENCY
+    room = 1_000 - 100 - OBJECT_CONCURRENCY - OTHER_CONCURRENCY
     given = {"kinesis_shards": 10**6, "glue_workers": 10**6}
     assert planned(f"{room}MB/s", quotas=given, stream={"peak_factor": 1}).concurrency == room
     with pytest.raises(QuotaError, match="Lambda: Concurrent executions"):
@@ -261,3 +261,12 @@ def test_the_bill_has_a_json_form_with_its_formulas() -> None:
 
 def test_every_price_has_a_unit() -> None:
     assert all(one["price"] > 0 and one["unit"] for one in prices().values())
+
+
+@pytest.mark.parametrize(("blueprint", "spare"), [("market-stream", 0), ("serverless-lake", 1)])
+def test_what_is_checked_is_what_the_template_reserves(deployed, blueprint: str, spare: int) -> None:
+    """A lake of files has no shards to scale."""
+    functions = deployed[blueprint, "prod"].of("AWS::Lambda::Function")
+    reserved = {one.name: one.get("ReservedConcurrentExecutions") for one in functions}
+    others = [number for name, number in reserved.items() if "-stream-validator-" not in name]
+    assert sum(others) == OBJECT_CONCURRENCY + OTHER_CONCURRENCY - spare

@@ -113,7 +113,7 @@ def size(
       tapehouse cloud size --blueprint market-stream --env prod
       tapehouse cloud size -b market-stream -e prod --volume 50TB/day --peak 3 --json
     """
-    from tapehouse.cli.output import emit, table
+    from tapehouse.cli.output import emit, note, table
 
     chosen = _sized(settings_of(settings, quiet=quiet or as_json, environment=env), volume, peak)
     found = _plan(chosen, blueprint)
@@ -125,6 +125,8 @@ def size(
         table(("", "value", "unit", "how"), lines, title=one.dataset)
     lines = [(line.name, line.value, line.unit, line.formula) for line in found.lines]
     table(("", "value", "unit", "how"), lines, title="deployment")
+    for warning in found.warnings:
+        note(f"heed: {warning}")
 
 
 @app.command()

@@ -26,6 +26,8 @@ WORKERS_MIN_IN_PRODUCTION = 4
 # An invocation gives up to RUN_OBJECTS objects to one run. More invocations at once would only make runs of fewer
 # objects; whether the runs keep up is a matter of job.concurrent_runs, and `warnings` says when they do not.
 OBJECT_CONCURRENCY = 5
+# Of custom resources (5), redrives and shard scaling (1 each).
+OTHER_CONCURRENCY = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def plan(settings: Settings, datasets: Sequence[str], *, streamed: Collection[st
     if settings.stream.mode == "provisioned":
         quotas.shards(settings).require(shards, "the streams' peak")
     quotas.concurrency(settings).require(
-        concurrency + OBJECT_CONCURRENCY, "shards x parallelization, and the object validator,"
+        concurrency + OBJECT_CONCURRENCY + OTHER_CONCURRENCY, "shards x parallelization, and the other functions,"
     )
     quotas.workers(settings).require(
         workers * WORKER_DPUS[settings.job.worker_type] * settings.job.concurrent_runs,
