@@ -119,6 +119,7 @@ def test_compressed_records_and_those_of_many_lines(validator: StreamValidator, 
         (b"1," + b"2" * (1 << 20) + b"\n", "max_record_bytes"),
         (gzip.compress(b"\n" * (40 << 20)), "more than"),
     ],
+    ids=["nothing", "blank", "latin", "cut-gzip", "no-gzip", "cut-zstd", "long-line", "bomb"],
 )
 def test_poison_is_told_by_its_reason(payload: bytes, reason: str) -> None:
     with pytest.raises(PoisonError, match=reason):
