@@ -101,7 +101,7 @@ def test_no_statement_allows_every_action(stream: Stacks, one: Resource) -> None
     ("purpose", "action", "allowed"),
     [
         ("stream-validator", "s3:PutObject", True),
-        ("object-validator", "s3:PutObject", False),
+        ("object-validator", "s3:PutObject", True),
         ("object-validator", "s3:GetObject", True),
         ("shard-scaling", "s3:GetObject", False),
     ],

@@ -47,7 +47,7 @@ def large(packages: Packages, tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_a_stream_for_each_dataset_of_lines(stream: Stacks) -> None:
     found = only(stream, "AWS::Kinesis::Stream")
     assert found.name == "tapehouse-stream-stream-consolidated-trades-test-a1b2-us-east-1"
-    assert found.get("RetentionPeriodHours") == 168
+    assert found.get("RetentionPeriodHours") == 384
     assert found.get("ShardCount") == 1
     assert found.get("StreamModeDetails.StreamMode") == "PROVISIONED"
     assert found.get("StreamEncryption.EncryptionType") == "KMS"
