@@ -106,9 +106,7 @@ def test_no_statement_allows_every_action(stream: Stacks, one: Resource) -> None
         ("shard-scaling", "s3:GetObject", False),
     ],
 )
-def test_what_has_landed_is_written_by_one_and_read_by_another(
-    stream: Stacks, purpose: str, action: str, allowed: bool
-) -> None:
+def test_who_may_do_what_with_what_has_landed(stream: Stacks, purpose: str, action: str, allowed: bool) -> None:
     (raw,) = (one for one in stream.of("AWS::S3::Bucket") if "-raw-" in one.name)
     decision = stream.account.allows(
         role(stream, function(stream, purpose)).arn,
