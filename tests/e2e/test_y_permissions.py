@@ -23,8 +23,8 @@ NOT_EMULATED = frozenset(
 )
 # Uses of one key, by the service, the queue or stream and the code: each allows some of what another does.
 OF_ONE_KEY = frozenset({"Environment", "DataKey", "QueueKey", "StreamKey", "Key"})
-# What happens on rare occasions: a deleted object, an alert.
-RARE = frozenset({"RawBucket", "AlertTopic", "Alert"})
+# What happens on rare occasions: a deleted object, an alert, a run of more than ten objects.
+RARE = frozenset({"RawBucket", "AlertTopic", "Alert", "ManifestObjects"})
 # What redrives do with objects is seen in the other blueprint; a redrive that lands something new is not seen here.
 ELSEWHERE = frozenset({("RedriveRole", "ObjectQueue"), ("RedriveRole", "LineageTable")})
 # What has no name of ours but one that AWS makes.

@@ -58,16 +58,13 @@ def test_the_commands_see_what_is_deployed(operator: Operator, lake: Deployed):
     words = ("--blueprint", lake.blueprint, "--suffix", lake.suffix)
     seen = operator.run("cloud", "outputs", *words)
     assert {key: value for stack in seen.values() for key, value in stack.items()} == lake.outputs
-    assert operator.run("cloud", "diff", *words, "--assembly", str(lake.assembly))["changes"] == []
+    same = operator.run("cloud", "diff", *words, "--assembly", str(lake.assembly))
+    assert [stack["findings"] for stack in same["stacks"]] == [[], []]
     prod = operator.folder / "prod"
     operator.run("cloud", "synth", *words, "--env", "prod", "--out", str(prod))
-    risks = {
-        one["risk"]
-        for one in operator.run("cloud", "diff", *words, "--against", str(lake.assembly), "--assembly", str(prod))[
-            "changes"
-        ]
-    }
-    assert risks
+    against = ("--against", str(lake.assembly), "--assembly", str(prod))
+    other = operator.run("cloud", "diff", *words, *against)
+    assert {finding["risk"] for stack in other["stacks"] for finding in stack["findings"]}
 
 
 def test_another_account_than_the_settings_name_is_refused(operator: Operator, lake: Deployed):
