@@ -13,7 +13,7 @@ LOCKED := uv.lock pyproject.toml scripts/bootstrap.sh hatch_build.py $(wildcard 
 JOBS ?= 2
 PYTEST_ARGS ?=
 
-.PHONY: help env demo test test-slow test-all lint format types docs bench clean clean-env
+.PHONY: help env demo test test-slow test-all coverage lint format types docs bench clean clean-env
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -38,7 +38,7 @@ demo: $(VENV)/.ready-run ## 200,000 generated trades with faults: contract to pr
 	@scripts/demo.sh
 
 test: $(VENV)/.ready-dev lint types ## lint, types and the fast tests
-	$(BIN)/pytest -m "not slow" -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/pytest -m "not slow and not coverage" -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
 
 # No tests found is a failure here (pytest's exit code 5): a slow suite that vanished must not pass.
 test-slow: $(VENV)/.ready-dev $(VENV)-spark35/.ready ## crash matrices, long differential runs, the older line of Spark
@@ -46,6 +46,10 @@ test-slow: $(VENV)/.ready-dev $(VENV)-spark35/.ready ## crash matrices, long dif
 	$(VENV)-spark35/bin/pytest tests/spark -m "not slow or both_lines" --timeout 1800 $(PYTEST_ARGS)
 
 test-all: test test-slow ## everything
+
+# Runs tests of their own, with every line traced: apart, for nothing else should slow them.
+coverage: $(VENV)/.ready-dev ## whether tests run every line of the cloud package
+	$(BIN)/pytest -m coverage --timeout 1800 $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready-dev ## ruff: rules and format
 	$(BIN)/ruff check .
