@@ -58,7 +58,17 @@ def test_every_line_of_the_cloud_package_is_run(tmp_path: Path) -> None:
     # Coverage's own list of exclusions is emptied: lines that only a type checker reads are told apart above.
     config.write_text("[report]\nexclude_lines =\n    nothing is excluded\n")
     command = [
-        *(sys.executable, "-m", "pytest", "tests/cloud", "-q", "-m", "not slow and not coverage", "-p", "no:cacheprovider"),
+        *(
+            sys.executable,
+            "-m",
+            "pytest",
+            "tests/cloud",
+            "-q",
+            "-m",
+            "not slow and not coverage",
+            "-p",
+            "no:cacheprovider",
+        ),
         *("--cov=tapehouse.cloud", "--cov-branch", f"--cov-config={config}", f"--cov-report=json:{report}"),
     ]
     environment = {**os.environ, "COVERAGE_FILE": str(tmp_path / "data"), "TAPEHOUSE_CONFORMANCE_SESSION": "coverage"}
