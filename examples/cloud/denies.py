@@ -16,6 +16,7 @@ use_bundled_node()
 from aws_cdk import App, Stack
 from aws_cdk import aws_iam as iam
 
+from tapehouse.cloud.blueprint import synthesizer
 from tapehouse.cloud.constructs.arns import bucket_arn
 from tapehouse.cloud.constructs.denies import Denies, DeniesProps
 from tapehouse.cloud.constructs.encryption import Encryption, EncryptionProps
@@ -23,7 +24,6 @@ from tapehouse.cloud.constructs.storage import DATA_PURPOSES
 from tapehouse.cloud.lifecycle import Lifecycle
 from tapehouse.cloud.naming import Naming
 from tapehouse.cloud.settings import Settings
-from tapehouse.cloud.synth import synthesizer
 
 HERE = Path(__file__).resolve().parent
 

@@ -15,11 +15,11 @@ use_bundled_node()
 
 from aws_cdk import App, Stack
 
+from tapehouse.cloud.blueprint import synthesizer
 from tapehouse.cloud.constructs.encryption import Encryption, EncryptionProps
 from tapehouse.cloud.lifecycle import Lifecycle
 from tapehouse.cloud.naming import Naming
 from tapehouse.cloud.settings import Settings
-from tapehouse.cloud.synth import synthesizer
 
 HERE = Path(__file__).resolve().parent
 

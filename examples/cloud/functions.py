@@ -16,11 +16,11 @@ use_bundled_node()
 from aws_cdk import App
 from aws_cdk import aws_iam as iam
 
+from tapehouse.cloud.blueprint import Packages
 from tapehouse.cloud.blueprints.pipeline import PipelineProps, PipelineStack
 from tapehouse.cloud.constructs.endpoints import SERVERLESS_LAKE
 from tapehouse.cloud.constructs.functions import PythonFunction, PythonFunctionProps
 from tapehouse.cloud.settings import Settings
-from tapehouse.cloud.synth import Packages
 
 HERE = Path(__file__).resolve().parent
 CONTRACTS = HERE.parent / "contracts"

@@ -15,11 +15,11 @@ use_bundled_node()
 
 from aws_cdk import App, CfnOutput
 
+from tapehouse.cloud.blueprint import Packages
 from tapehouse.cloud.blueprints.pipeline import PipelineProps, PipelineStack
 from tapehouse.cloud.constructs.endpoints import SERVERLESS_LAKE
 from tapehouse.cloud.constructs.object_ingest import Redrive, RedriveProps
 from tapehouse.cloud.settings import Settings
-from tapehouse.cloud.synth import Packages
 
 HERE = Path(__file__).resolve().parent
 CONTRACTS = HERE.parent / "contracts"

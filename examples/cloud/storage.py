@@ -15,6 +15,7 @@ use_bundled_node()
 
 from aws_cdk import App, Stack
 
+from tapehouse.cloud.blueprint import synthesizer
 from tapehouse.cloud.constructs.arns import bucket_arn
 from tapehouse.cloud.constructs.denies import Denies, DeniesProps
 from tapehouse.cloud.constructs.deployment import Deployment, DeploymentProps
@@ -24,7 +25,6 @@ from tapehouse.cloud.lifecycle import Lifecycle
 from tapehouse.cloud.naming import Naming
 from tapehouse.cloud.releases.catalogue import chosen
 from tapehouse.cloud.settings import Settings
-from tapehouse.cloud.synth import synthesizer
 
 HERE = Path(__file__).resolve().parent
 

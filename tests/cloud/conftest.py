@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tapehouse.cloud.blueprint import Packages
 from tapehouse.cloud.conformance.stacks import Facts, Stacks
 from tapehouse.cloud.datasets import datasets_of, names_of
 from tapehouse.cloud.node import use_bundled_node
-from tapehouse.cloud.synth import Packages, synthesize
+from tapehouse.cloud.synth import synthesize
 
 from .deployments import BLUEPRINTS, ENVIRONMENTS, settings_of
 

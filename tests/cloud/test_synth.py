@@ -15,10 +15,11 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_s3_assets as assets
 
 from tapehouse.cloud import package
+from tapehouse.cloud.blueprint import Blueprint, Packages, synthesizer
 from tapehouse.cloud.blueprints import BLUEPRINTS
 from tapehouse.cloud.naming import Naming
 from tapehouse.cloud.settings import Settings
-from tapehouse.cloud.synth import Blueprint, Packages, blueprint_of, stacks_of, synthesize, synthesizer
+from tapehouse.cloud.synth import blueprint_of, stacks_of, synthesize
 from tapehouse.errors import UsageError
 
 from .constructs.whole import settings_of

@@ -10,7 +10,7 @@ import pytest
 
 from tapehouse.contracts.model import Calendar
 from tapehouse.errors import ReferenceDataError
-from tapehouse.reference import prepared
+from tapehouse.reference import prepare, prepared
 from tapehouse.reference.calendars import calendar_version, sessions
 
 # One that the library knows for all years, and one that it knows for some, with a break at noon.
@@ -21,7 +21,7 @@ YEARS = (1678, 1899, 1962, 1987, 2001, 2013, 2026, 2027, 2051, 2100, 2261)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("prepared")
-    prepared.write(out, EXCHANGES)
+    prepare.write(out, EXCHANGES)
     return out
 
 
@@ -60,5 +60,5 @@ def test_an_exchange_that_was_not_prepared_is_an_error(folder: Path) -> None:
 
 
 def test_two_writes_are_the_same_bytes(folder: Path, tmp_path: Path) -> None:
-    prepared.write(tmp_path, ("XHKG",))
+    prepare.write(tmp_path, ("XHKG",))
     assert (tmp_path / "XHKG.npy").read_bytes() == (folder / "XHKG.npy").read_bytes()

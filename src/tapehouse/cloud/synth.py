@@ -4,43 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tapehouse.cloud.blueprint import Blueprint, Packages
 from tapehouse.cloud.node import use_bundled_node
 from tapehouse.cloud.settings import Settings
 from tapehouse.errors import UsageError
-
-if TYPE_CHECKING:
-    from aws_cdk import App, IStackSynthesizer
-
-    from tapehouse.cloud.naming import Naming
-
-
-@dataclass(frozen=True, slots=True)
-class Packages:
-    """Folders that become assets: the functions' dependencies (`layer`, holding python/), their `code`, and the
-    `release` that jobs read (job script, wheels, contracts, reference files).
-    """
-
-    layer: Path
-    code: Path
-    release: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Blueprint:
-    """A kind of deployment. `service` stands in names; `build` adds its stacks to an app; `streamed` says whether data
-    arrive in streams.
-    """
-
-    name: str
-    service: str
-    summary: str
-    streamed: bool
-    build: Callable[[App, Settings, Packages], None]
 
 
 def synthesize(settings: Settings, blueprint: str, out: Path, packages: Packages | None = None) -> Path:
@@ -105,15 +76,3 @@ def blueprint_of(name: str) -> Blueprint:
     if name not in BLUEPRINTS:
         raise UsageError(f"no blueprint {name!r}", fix=f"one of: {', '.join(BLUEPRINTS)}")
     return BLUEPRINTS[name]
-
-
-def synthesizer(naming: Naming) -> IStackSynthesizer:
-    """How stacks find their assets: in a bucket of this deployment, made by it, with the caller's own permissions, so
-    that the account needs no preparation.
-    """
-    from aws_cdk import CliCredentialsStackSynthesizer
-
-    bucket = naming.assets_text()
-    return CliCredentialsStackSynthesizer(
-        file_assets_bucket_name=bucket, bucket_prefix="assets/", qualifier="tapehouse"
-    )

@@ -7,7 +7,6 @@ shape (sessions, 2): open and close of each in UTC nanoseconds, over all the yea
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -58,16 +57,3 @@ def _read(folder: Path, exchange: str) -> Prepared:
             f"{folder}: the sessions of exchange {exchange!r} were not prepared",
             fix="build and deploy the package again, with the contract that names the exchange",
         ) from error
-
-
-def write(folder: Path, exchanges: Iterable[str]) -> None:
-    """Prepare some exchanges. Raises ContractError for one that the library does not have."""
-    from tapehouse.reference.calendars import exchange_sessions, exchange_version
-
-    folder.mkdir(parents=True, exist_ok=True)
-    versions = {}
-    for exchange in sorted(set(exchanges)):
-        known = exchange_sessions(exchange)
-        np.save(folder / f"{exchange}.npy", np.stack([known.opens, known.closes], axis=1), allow_pickle=False)
-        versions[exchange] = exchange_version(exchange)
-    (folder / INDEX).write_text(json.dumps(versions, sort_keys=True), encoding="utf-8")

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from aws_cdk import App, CfnResource, Stack
 
+from tapehouse.cloud.blueprint import Packages
 from tapehouse.cloud.blueprints import BLUEPRINTS
 from tapehouse.cloud.blueprints.limits import RESOURCES_MAX, require_room
 from tapehouse.cloud.conformance.stacks import Stacks
-from tapehouse.cloud.synth import Packages, synthesize
+from tapehouse.cloud.synth import synthesize
 from tapehouse.errors import UsageError
 
 from ..deployments import CONTRACTS, main, monitoring, of_type, settings_of, templates  # noqa: TID252 - shared with other folders

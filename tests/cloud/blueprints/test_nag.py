@@ -10,9 +10,9 @@ import pytest
 from aws_cdk import App, Stack
 from aws_cdk import aws_s3 as s3
 
+from tapehouse.cloud.blueprint import Packages
 from tapehouse.cloud.blueprints import BLUEPRINTS
 from tapehouse.cloud.nag import LINT, Finding, Suppression, findings, judge, lint, suppressions
-from tapehouse.cloud.synth import Packages
 
 from ..deployments import ENVIRONMENTS, settings_of  # noqa: TID252 - shared with other folders
 

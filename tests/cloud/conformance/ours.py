@@ -6,10 +6,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from tapehouse.cloud.blueprint import Packages
 from tapehouse.cloud.conformance.stacks import Deployment, Facts, Stacks
 from tapehouse.cloud.datasets import datasets_of, names_of
 from tapehouse.cloud.settings import Settings
-from tapehouse.cloud.synth import Packages, blueprint_of, synthesize
+from tapehouse.cloud.synth import blueprint_of, synthesize
 from tapehouse.sizing.model import parse_volume
 
 CONTRACTS = Path(__file__).parents[3] / "examples" / "contracts"

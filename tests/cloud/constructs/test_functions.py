@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tapehouse.cloud.blueprint import Packages
 from tapehouse.cloud.conformance.stacks import Resource, Stacks
 from tapehouse.cloud.releases.catalogue import chosen
-from tapehouse.cloud.synth import Packages, synthesize
+from tapehouse.cloud.synth import synthesize
 from tapehouse.errors import UsageError
 
 from ..deployments import main, of_type, settings_of  # noqa: TID252 - shared with other folders

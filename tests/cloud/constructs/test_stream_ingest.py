@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from aws_cdk import App
 
+from tapehouse.cloud.blueprint import Packages
 from tapehouse.cloud.blueprints.market_stream import MarketStreamProps, MarketStreamStack
 from tapehouse.cloud.capacity.plan import plan
 from tapehouse.cloud.capacity.quotas import QuotaError
 from tapehouse.cloud.conformance.stacks import Resource, Stacks
 from tapehouse.cloud.constructs.shard_scaling import shard_bounds
-from tapehouse.cloud.synth import Packages, synthesize
+from tapehouse.cloud.synth import synthesize
 
 from ..deployments import CONTRACTS, main, of_type, settings_of  # noqa: TID252 - shared with other folders
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from aws_cdk import App, Stack
 
+from tapehouse.cloud.blueprint import synthesizer
 from tapehouse.cloud.constructs.alerts import Alerts, AlertsProps
 from tapehouse.cloud.constructs.arns import bucket_arn
 from tapehouse.cloud.constructs.catalogue import Catalogue, CatalogueProps
@@ -28,7 +29,6 @@ from tapehouse.cloud.naming import Naming
 from tapehouse.cloud.policy import Account, Place
 from tapehouse.cloud.policy.resolve import Resolver
 from tapehouse.cloud.settings import Settings
-from tapehouse.cloud.synth import synthesizer
 
 CONTRACTS = Path(__file__).parents[3] / "examples" / "contracts"
 PLACE = Place(account="111122223333", region="eu-central-1", stack="main")

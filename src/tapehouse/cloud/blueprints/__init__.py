@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tapehouse.cloud.blueprint import Blueprint, Packages
 from tapehouse.cloud.settings import Settings
-from tapehouse.cloud.synth import Blueprint, Packages
 
 if TYPE_CHECKING:
     from aws_cdk import App

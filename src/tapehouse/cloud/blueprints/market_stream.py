@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aws_cdk import App
 from constructs import Construct
 
+from tapehouse.cloud.blueprint import Packages
 from tapehouse.cloud.blueprints.limits import require_room
 from tapehouse.cloud.blueprints.outputs import put_outputs
 from tapehouse.cloud.blueprints.pipeline import PipelineProps, PipelineStack
@@ -21,7 +22,6 @@ from tapehouse.cloud.monitoring.alarms import NAME_LIMIT
 from tapehouse.cloud.monitoring.stack import MonitoringProps, MonitoringStack
 from tapehouse.cloud.naming import Naming
 from tapehouse.cloud.settings import Settings
-from tapehouse.cloud.synth import Packages
 from tapehouse.errors import UsageError
 
 NAME = "market-stream"

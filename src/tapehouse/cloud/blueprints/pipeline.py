@@ -9,6 +9,7 @@ from aws_cdk import Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
+from tapehouse.cloud.blueprint import Packages, synthesizer
 from tapehouse.cloud.blueprints.access import Access
 from tapehouse.cloud.capacity.plan import Plan, plan
 from tapehouse.cloud.constructs.ageing import raw_days_of
@@ -34,7 +35,6 @@ from tapehouse.cloud.monitoring.metrics import NAMESPACE, REQUESTS, Metrics
 from tapehouse.cloud.naming import Naming
 from tapehouse.cloud.releases.catalogue import chosen
 from tapehouse.cloud.settings import Settings
-from tapehouse.cloud.synth import Packages, synthesizer
 from tapehouse.cloud.tags import apply_tags
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from aws_cdk import App
 from constructs import Construct
 
+from tapehouse.cloud.blueprint import Packages
 from tapehouse.cloud.blueprints.limits import require_room
 from tapehouse.cloud.blueprints.outputs import put_outputs
 from tapehouse.cloud.blueprints.pipeline import PipelineProps, PipelineStack
@@ -16,7 +17,6 @@ from tapehouse.cloud.constructs.object_ingest import Redrive, RedriveProps
 from tapehouse.cloud.monitoring.stack import MonitoringProps, MonitoringStack
 from tapehouse.cloud.naming import Naming
 from tapehouse.cloud.settings import Settings
-from tapehouse.cloud.synth import Packages
 
 NAME = "serverless-lake"
 SERVICE = "lake"

@@ -13,6 +13,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from tapehouse.cloud.blueprint import Packages
 from tapehouse.cloud.constructs.arns import arn
 from tapehouse.cloud.constructs.denies import Denies
 from tapehouse.cloud.constructs.network import Network
@@ -20,7 +21,6 @@ from tapehouse.cloud.lifecycle import Lifecycle
 from tapehouse.cloud.naming import ROLE_LIMIT, Naming
 from tapehouse.cloud.releases.catalogue import chosen
 from tapehouse.cloud.settings import Settings
-from tapehouse.cloud.synth import Packages
 
 # CreateNetworkInterface and its like are called by the service with the function's role, never by its code.
 _INTERFACE_ACTIONS = (

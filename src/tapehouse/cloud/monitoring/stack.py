@@ -9,6 +9,7 @@ from aws_cdk import CfnOutput, Fn, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
+from tapehouse.cloud.blueprint import synthesizer
 from tapehouse.cloud.lifecycle import Lifecycle
 from tapehouse.cloud.monitoring.alarms import AlarmFactory, Watch
 from tapehouse.cloud.monitoring.components import Components
@@ -17,7 +18,6 @@ from tapehouse.cloud.monitoring.datasets import dataset_row, dataset_watches
 from tapehouse.cloud.monitoring.gateways import gateway_purposes
 from tapehouse.cloud.monitoring.job_events import JobEvents
 from tapehouse.cloud.monitoring.services import service_rows, service_watches
-from tapehouse.cloud.synth import synthesizer
 from tapehouse.cloud.tags import apply_tags
 
 DATASETS = "datasets"

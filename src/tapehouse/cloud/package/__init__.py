@@ -19,8 +19,8 @@ from tapehouse.cloud.package.release import glue_release
 from tapehouse.cloud.package.target import Target, glue_target, lambda_target, running_target
 
 if TYPE_CHECKING:
+    from tapehouse.cloud.blueprint import Packages
     from tapehouse.cloud.settings import Settings
-    from tapehouse.cloud.synth import Packages
 
 __all__ = [
     "UNZIPPED_BYTES_MAX",
@@ -37,8 +37,8 @@ __all__ = [
 
 def packages_for(settings: Settings) -> Packages:
     """The packages of a deployment, for the newest runtimes that the settings allow."""
+    from tapehouse.cloud.blueprint import Packages
     from tapehouse.cloud.releases.catalogue import chosen
-    from tapehouse.cloud.synth import Packages
 
     function = chosen(settings, "lambda-python")
     job = chosen(settings, "glue")

@@ -16,7 +16,7 @@ from tapehouse.cloud.package.report import Report, measure
 from tapehouse.cloud.package.target import Target
 from tapehouse.cloud.package.tools import PackageError
 from tapehouse.native import LIBRARY_NAME
-from tapehouse.reference import prepared
+from tapehouse.reference import prepare
 
 UNZIPPED_BYTES_MAX = 262_144_000
 """Lambda's quota on a function's code and layers together."""
@@ -73,8 +73,8 @@ def code(given: Inputs) -> Path:
 def _sessions(exchanges: Sequence[str]) -> Path:
     """Prepared sessions of exchanges, which take seconds to compute."""
     made_by = version("exchange_calendars")
-    key = cache.digest_of([list(exchanges), made_by], Path(prepared.__file__))
-    return cache.kept(f"exchanges-{key}", lambda folder: prepared.write(folder, exchanges))
+    key = cache.digest_of([list(exchanges), made_by], Path(prepare.__file__))
+    return cache.kept(f"exchanges-{key}", lambda folder: prepare.write(folder, exchanges))
 
 
 def _ships(path: Path, root: Path) -> bool:
