@@ -62,10 +62,10 @@ def check_engine(name: str, master: str | None = None) -> None:
         require("pyspark")
 
 
-def require(package: str) -> None:
-    """Raises RunError where a package of the extra `spark` is missing."""
+def require(package: str, extra: str = "spark") -> None:
+    """Raises RunError where a package of that extra is missing."""
     if find_spec(package) is None:
-        raise RunError(f"{package} is not installed", fix="pip install 'tapehouse[spark]'")
+        raise RunError(f"{package} is not installed", fix=f"pip install 'tapehouse[{extra}]'")
 
 
 @contextmanager

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-
-from tapehouse.errors import RunError
 
 if TYPE_CHECKING:
     from tapehouse.cloud.settings import Settings
@@ -42,7 +39,9 @@ OUT = Path("cloud.out")
 
 def settings_of(path: Path | None, *, quiet: bool = False, **given: Any) -> Settings:
     """The settings, with what is given (not None) in place of the file's values."""
-    require("aws_cdk")
+    from tapehouse.arguments import require
+
+    require("aws_cdk", extra="cloud")
     from tapehouse.cli.output import note
     from tapehouse.cloud.starter import load_settings
 
@@ -50,9 +49,3 @@ def settings_of(path: Path | None, *, quiet: bool = False, **given: Any) -> Sett
     if said and not quiet:
         note(said)
     return settings
-
-
-def require(package: str) -> None:
-    """RunError where a package of the extra `cloud` is missing."""
-    if find_spec(package) is None:
-        raise RunError(f"{package} is not installed", fix="pip install 'tapehouse[cloud]'")

@@ -74,5 +74,5 @@ class Unfinished:
         key = item["source"]["S"].removeprefix(f"s3://{self._landed.bucket}/")
         version = item.get("source_version", {}).get("S", "")
         found = {"key": key, **({"version-id": version} if version else {})}
-        detail = {"bucket": {"name": self._landed.bucket}, "object": found, "redriven": True}
+        detail = {"bucket": {"name": self._landed.bucket}, "object": found}
         return json.dumps({"source": "tapehouse.redrive", "detail-type": "Object Created", "detail": detail})
