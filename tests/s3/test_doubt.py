@@ -119,3 +119,28 @@ def test_a_conflict_is_tried_again(cloud: Cloud, monkeypatch: pytest.MonkeyPatch
     tag = Objects(cloud.curated, "some").swap("thing", b"1", None)
     assert (tag is not None) == won
     assert len(asked) == (3 if won else 4)
+
+
+def test_a_decision_whose_answer_was_lost_stands(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another writer may be carrying it out by then: neither its journal nor its files are taken away."""
+    lake = cloud.open()
+    publish_trades(lake, "r0", trades(0))
+    plain, lost = Objects.swap, list[str]()
+
+    def swap(self: Objects, name: str, body: bytes, etag: str | None) -> str | None:
+        answer = plain(self, name, body, etag)
+        if not lost and b'"decided": ["r1"]' in body:
+            lost.append(name)
+            raise LakeError("no answer")
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Objects, "swap", swap)
+        with pytest.raises(PublicationPendingError):
+            publish_trades(lake, "r1", trades(10))
+    assert lost
+    assert cloud.keys("lake/journal/")
+    again = cloud.open()
+    with again.lock():
+        recover(again)
+    assert ids(cloud.open()) == list(range(20))

@@ -194,15 +194,18 @@ class S3Lake(Lake):
 
     def _forget(self, path: Path, name: str, why: BaseException) -> None:
         """Make a decision that failed one that was not made. The lock may name it all the same, when the answer was
-        lost: as long as its journal is there, whoever comes next may carry it out, and its files have to stay.
+        lost: then whoever comes next carries it out, or does so already, and its journal and files have to stay.
         """
         try:
-            self.objects.delete([name])
+            pending = self._lock.may_name(path.stem)
+            if not pending:
+                self.objects.delete([name])
         except LakeError:
-            if isinstance(why, Exception):
-                raise PublicationPendingError(path.stem, why) from why
-            return
-        path.unlink()
+            pending = True
+        if not pending:
+            path.unlink()
+        elif isinstance(why, Exception):
+            raise PublicationPendingError(path.stem, why) from why
 
     def finish(self, path: Path) -> None:
         """Without its journal a decision counts no more."""

@@ -109,6 +109,14 @@ class Lease:
         with self._writing:
             self._rewrite((*self._decided, what))
 
+    def may_name(self, what: str) -> bool:
+        """Whether the lock as it is stored names that decision; also true when that cannot be read."""
+        try:
+            found = self._objects.get(self._name)
+        except LakeError:
+            return True
+        return found is not None and what in Holder.read(found.body).decided
+
     def withdraw(self, what: str) -> None:
         """Take a decision back; LostLeaseError, and it still counts, unless the lease is still ours."""
         with self._writing:
