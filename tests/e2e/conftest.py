@@ -17,6 +17,7 @@ from tapehouse.cloud.settings import Settings
 from .operator import Deployed, Operator
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All in one process, which has one emulator and deploys each blueprint once."""
     for item in items:

@@ -14,6 +14,7 @@ from emulator import Emulator
 from emulator.support import Stacks
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All in one process, which has one emulator."""
     for item in items:

@@ -23,6 +23,7 @@ CONTRACT = ROOT / "examples" / "contracts" / "consolidated-trades.yaml"
 DATASET = "consolidated_trades"
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All that talk to the emulator in one process, which has one."""
     for item in items:

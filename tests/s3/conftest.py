@@ -25,6 +25,7 @@ from .support import CONTRACT, Cloud
 STARTING_SECONDS_MAX = 60
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All in one process, with one emulator."""
     for item in items:

@@ -29,6 +29,7 @@ sys.path.append(str(JOBS.parent))
 jobs = import_module(JOBS.stem)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All in one process: a second session would only take the processors from the first."""
     for item in items:

@@ -15,6 +15,7 @@ from emulator import Emulator
 from .assemblies import Writer
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All in one process, which has one emulator."""
     for item in items:
