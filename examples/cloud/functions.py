@@ -18,8 +18,8 @@ from aws_cdk import aws_iam as iam
 
 from tapehouse.cloud.blueprint import Packages
 from tapehouse.cloud.blueprints.pipeline import PipelineProps, PipelineStack
-from tapehouse.cloud.constructs.endpoints import SERVERLESS_LAKE
 from tapehouse.cloud.constructs.functions import PythonFunction, PythonFunctionProps
+from tapehouse.cloud.endpoint_services import SERVERLESS_LAKE
 from tapehouse.cloud.settings import Settings
 
 HERE = Path(__file__).resolve().parent

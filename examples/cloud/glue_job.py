@@ -17,7 +17,7 @@ from aws_cdk import App, CfnOutput
 
 from tapehouse.cloud.blueprint import Packages
 from tapehouse.cloud.blueprints.pipeline import PipelineProps, PipelineStack
-from tapehouse.cloud.constructs.endpoints import SERVERLESS_LAKE
+from tapehouse.cloud.endpoint_services import SERVERLESS_LAKE
 from tapehouse.cloud.settings import JobSettings, Settings
 
 HERE = Path(__file__).resolve().parent

@@ -17,8 +17,8 @@ from aws_cdk import App, Stack
 
 from tapehouse.cloud.blueprint import synthesizer
 from tapehouse.cloud.constructs.encryption import Encryption, EncryptionProps
-from tapehouse.cloud.constructs.endpoints import SERVERLESS_LAKE
 from tapehouse.cloud.constructs.network import Network, NetworkProps
+from tapehouse.cloud.endpoint_services import SERVERLESS_LAKE
 from tapehouse.cloud.lifecycle import Lifecycle
 from tapehouse.cloud.naming import Naming
 from tapehouse.cloud.settings import Settings

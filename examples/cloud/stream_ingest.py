@@ -17,8 +17,8 @@ from aws_cdk import App
 
 from tapehouse.cloud.blueprint import Packages
 from tapehouse.cloud.blueprints.pipeline import PipelineProps, PipelineStack
-from tapehouse.cloud.constructs.endpoints import MARKET_STREAM
 from tapehouse.cloud.constructs.stream_ingest import StreamIngest, StreamIngestProps
+from tapehouse.cloud.endpoint_services import MARKET_STREAM
 from tapehouse.cloud.settings import Settings
 
 HERE = Path(__file__).resolve().parent

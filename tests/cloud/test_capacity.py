@@ -240,10 +240,13 @@ def test_an_existing_vpc_pays_for_its_endpoints_alone() -> None:
         "vpc_id": "vpc-12345678",
         "private_subnet_ids": ["subnet-12345678"],
         "private_route_table_ids": ["rtb-12345678"],
+        "availability_zones": ["eu-west-1b"],
     }
     found = bill(settings_of("prod", network=network))
     assert "VPC: NAT gateways" not in found
     assert found["VPC: interface endpoints"] == pytest.approx(10 * 730 * 0.01)
+    found = bill(settings_of("prod", network={**network, "present_endpoints": ["s3", "kms", "logs"]}))
+    assert found["VPC: interface endpoints"] == pytest.approx(8 * 730 * 0.01)
 
 
 def test_a_larger_volume_costs_more() -> None:

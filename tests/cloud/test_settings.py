@@ -160,8 +160,8 @@ def test_an_unknown_setting_is_told_without_a_guess() -> None:
         ({"cidr": "172.32.0.0/16"}, "is not a private block"),
         ({"zones": 1}, "network.zones"),
         ({"zones": 4}, "network.zones"),
-        ({"vpc_id": "vpc-12345678"}, "set create: false to use them"),
-        ({"create": False}, "give vpc_id, private_subnet_ids and private_route_table_ids"),
+        ({"vpc_id": "vpc-12345678"}, "set create: false to use it"),
+        ({"create": False}, "give vpc_id, private_subnet_ids, private_route_table_ids and availability_zones"),
         ({"vpc_id": "vpc"}, "network.vpc_id"),
     ],
 )
@@ -174,12 +174,25 @@ EXISTING = {
     "vpc_id": "vpc-12345678",
     "private_subnet_ids": ["subnet-12345678"],
     "private_route_table_ids": ["rtb-12345678"],
+    "availability_zones": ["eu-west-1b"],
 }
 
 
 def test_an_existing_vpc_is_named_by_all_its_ids_and_its_addresses() -> None:
     assert settings_of("test", network={**EXISTING, "cidr": "10.1.0.0/16"}).network.create is False
     assert "give cidr" in told(network=EXISTING)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"availability_zones": ["eu-west-1b", "eu-west-1c"]}, "1 private_subnet_ids and 2 zones"),
+        ({"availability_zones": ["eu-west-1"]}, "network.availability_zones"),
+        ({"present_endpoints": ["kinesis"]}, "did you mean 'kinesis-streams'?"),
+    ],
+)
+def test_an_existing_vpc_that_cannot_be_is_told(given: dict[str, object], message: str) -> None:
+    assert message in told(network={**EXISTING, "cidr": "10.1.0.0/16", **given})
 
 
 @pytest.mark.parametrize("block", ["10.0.0.0/16", "172.16.0.0/20", "192.168.4.0/22"])

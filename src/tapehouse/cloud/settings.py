@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import secrets
 from collections.abc import Mapping
 from datetime import date
@@ -11,8 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from tapehouse.cloud.network_settings import NetworkSettings
 from tapehouse.contracts.suggest import did_you_mean
 from tapehouse.errors import UsageError
 
@@ -43,50 +43,6 @@ class Classification(StrEnum):
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class NetworkSettings(_Part):
-    """The VPC: made, or an existing one named by its ids."""
-
-    create: bool = True
-    """Whether the deployment makes its own VPC."""
-    cidr: str = "10.40.0.0/16"
-    """Addresses of the VPC, made or existing: an RFC 1918 block from /16 to /22. Endpoints admit callers from there."""
-    zones: Annotated[int, Field(ge=2, le=3)] = 2
-    """Availability zones with a public and a private subnet each."""
-    vpc_id: Annotated[str, Field(pattern=r"^(vpc-[0-9a-f]{8,17})?$")] = ""
-    """Of an existing VPC."""
-    private_subnet_ids: tuple[Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")], ...] = ()
-    """Subnets of the existing VPC, one a zone, without a route to an internet gateway."""
-    private_route_table_ids: tuple[Annotated[str, Field(pattern=r"^rtb-[0-9a-f]{8,17}$")], ...] = ()
-    """Route tables of those subnets: gateway endpoints are entered there."""
-
-    @field_validator("cidr")
-    @classmethod
-    def _private_block(cls, value: str) -> str:
-        try:
-            block = ipaddress.IPv4Network(value)
-        except ValueError as error:
-            raise ValueError(f"{value!r} is no IPv4 block: {error}; such as 10.40.0.0/16") from error
-        if not 16 <= block.prefixlen <= 22:
-            raise ValueError(f"{value} has prefix /{block.prefixlen}; AWS and our subnets need /16 to /22")
-        if not any(block.subnet_of(ipaddress.IPv4Network(one)) for one in _RFC_1918):
-            raise ValueError(f"{value} is not a private block; take one of {', '.join(_RFC_1918)}")
-        return value
-
-    @model_validator(mode="after")
-    def _ids_go_together(self) -> NetworkSettings:
-        given = (self.vpc_id, self.private_subnet_ids, self.private_route_table_ids)
-        if self.create and any(given):
-            raise ValueError("ids of an existing VPC are given, and create is true; set create: false to use them")
-        if not self.create and not all(given):
-            raise ValueError("create is false; give vpc_id, private_subnet_ids and private_route_table_ids")
-        if not self.create and "cidr" not in self.model_fields_set:
-            raise ValueError("create is false; give cidr, the addresses of the existing VPC")
-        return self
-
-
-_RFC_1918 = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 
 
 class StreamSettings(_Part):

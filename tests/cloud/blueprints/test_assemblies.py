@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk import App, CfnResource, Stack
+from aws_cdk import App, CfnResource, Fn, Stack
+from aws_cdk import aws_lambda as lambda_
 
 from tapehouse.cloud.blueprint import Packages
 from tapehouse.cloud.blueprints import BLUEPRINTS
-from tapehouse.cloud.blueprints.limits import RESOURCES_MAX, require_room
+from tapehouse.cloud.blueprints.limits import ENVIRONMENT_BYTES_MAX, RESOURCES_MAX, require_room
 from tapehouse.cloud.conformance.stacks import Stacks
 from tapehouse.cloud.synth import synthesize
 from tapehouse.errors import UsageError
@@ -124,6 +125,21 @@ def test_too_many_resources_are_refused_with_the_way_out() -> None:
     with pytest.raises(UsageError, match="501 resources, and CloudFormation takes 500") as refused:
         require_room(stack)
     assert "two deployments" in refused.value.fix
+
+
+def function_with(stack: Stack, name: str, variables: dict[str, Any]) -> None:
+    properties = {"environment": {"variables": variables}, "code": {"zipFile": "-"}, "role": "arn"}
+    lambda_.CfnFunction(stack, name, **properties)
+
+
+def test_an_environment_that_lambda_would_not_take_is_refused_with_the_way_out() -> None:
+    stack = Stack(App(analytics_reporting=False), "Main")
+    function_with(stack, "Full", {"A": "x" * (ENVIRONMENT_BYTES_MAX - 1)})
+    require_room(stack)
+    function_with(stack, "Over", {"A": Fn.sub("x" * 4_000), "B": Fn.join("-", ["y" * 50, Fn.ref("AWS::Region")])})
+    with pytest.raises(UsageError, match=r"function Main/Over would have 4,203 bytes, and Lambda takes 4,096") as told:
+        require_room(stack)
+    assert "two deployments" in told.value.fix
 
 
 def test_without_a_dataset_of_lines_there_is_no_stream_to_make(packages: Packages, tmp_path: Path) -> None:

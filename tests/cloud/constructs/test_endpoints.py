@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tapehouse.cloud.constructs import endpoints
+from tapehouse.cloud import endpoint_services
 from tapehouse.cloud.policy import Caller, Document, Policies, Request, decide
 
 from .whole import Whole
@@ -81,8 +81,8 @@ def test_the_way_to_dynamodb_leads_to_our_tables(in_test: Whole, account: str, p
 
 
 def test_blueprints_take_what_they_call() -> None:
-    assert "kinesis-streams" in endpoints.MARKET_STREAM
-    assert "athena" in endpoints.SERVERLESS_LAKE
-    assert "kinesis-streams" not in endpoints.SERVERLESS_LAKE
-    for chosen in (endpoints.MARKET_STREAM, endpoints.SERVERLESS_LAKE, endpoints.CLUSTERS):
+    assert "kinesis-streams" in endpoint_services.MARKET_STREAM
+    assert "athena" in endpoint_services.SERVERLESS_LAKE
+    assert "kinesis-streams" not in endpoint_services.SERVERLESS_LAKE
+    for chosen in (endpoint_services.MARKET_STREAM, endpoint_services.SERVERLESS_LAKE, endpoint_services.CLUSTERS):
         assert len(set(chosen)) == len(chosen)

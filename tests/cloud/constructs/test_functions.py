@@ -156,6 +156,7 @@ def test_an_existing_network_is_used_as_it_is(packages: Packages, tmp_path: Path
         "vpc_id": "vpc-0123456789abcdef0",
         "private_subnet_ids": subnets,
         "private_route_table_ids": ["rtb-0123456789abcdef0", "rtb-0123456789abcdef1"],
+        "availability_zones": ["eu-central-1b", "eu-central-1a"],
     }
     template = main(synthesize(settings_of("test", network=network), "serverless-lake", tmp_path / "out", packages))
     given: list[Mapping[str, object]] = [one["Properties"] for one in of_type(template, "AWS::Lambda::Function")]

@@ -19,6 +19,7 @@ EXISTING = {
     "vpc_id": "vpc-0123456789abcdef0",
     "private_subnet_ids": ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"],
     "private_route_table_ids": ["rtb-0123456789abcdef0"],
+    "availability_zones": ["eu-central-1b", "eu-central-1a"],
 }
 
 
@@ -149,6 +150,19 @@ def test_an_existing_vpc_gets_endpoints_and_nothing_else() -> None:
     for one in template.of("AWS::EC2::VPCEndpoint").values():
         where = one["Properties"].get("SubnetIds", one["Properties"].get("RouteTableIds"))
         assert where in (EXISTING["private_subnet_ids"], EXISTING["private_route_table_ids"])
+
+
+def test_subnets_of_an_existing_vpc_are_in_the_zones_that_it_says() -> None:
+    network, _ = network_alone("test", **EXISTING)
+    assert network.vpc.availability_zones == EXISTING["availability_zones"]
+
+
+def test_what_an_existing_vpc_reaches_already_is_not_made_again() -> None:
+    network, template = network_alone("test", **EXISTING, present_endpoints=["s3", "kms"])
+    made = [one["Properties"]["ServiceName"] for one in template.of("AWS::EC2::VPCEndpoint").values()]
+    assert made == ["com.amazonaws.eu-central-1.dynamodb"]
+    assert network.endpoints.security_group is None
+    assert not template.of("AWS::EC2::SecurityGroup")
 
 
 def test_an_existing_vpc_may_have_a_table_for_each_subnet() -> None:

@@ -19,11 +19,11 @@ from tapehouse.cloud.constructs.consumers import Consumers, ConsumersProps
 from tapehouse.cloud.constructs.denies import Denies, DeniesProps
 from tapehouse.cloud.constructs.deployment import Deployment, DeploymentProps
 from tapehouse.cloud.constructs.encryption import Encryption, EncryptionProps
-from tapehouse.cloud.constructs.endpoints import MARKET_STREAM
 from tapehouse.cloud.constructs.lineage_table import LineageTable, LineageTableProps
 from tapehouse.cloud.constructs.network import Network, NetworkProps
 from tapehouse.cloud.constructs.storage import DATA_PURPOSES, Storage, StorageProps
 from tapehouse.cloud.datasets import datasets_of
+from tapehouse.cloud.endpoint_services import MARKET_STREAM
 from tapehouse.cloud.lifecycle import Lifecycle
 from tapehouse.cloud.naming import Naming
 from tapehouse.cloud.policy import Account, Place

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tapehouse.cloud.deploy import DeploymentError, StackTimeoutError, changes, deploying
 from tapehouse.cloud.deploy.assembly import Assembly, StackArtifact
@@ -16,9 +17,11 @@ from .assemblies import Writer, queue
 
 
 class Scripted:
-    """Gives prepared answers of CloudFormation, one after the other for each operation, and notes what was asked."""
+    """Gives prepared answers and refusals of CloudFormation, one after the other for each operation, and notes what was
+    asked.
+    """
 
-    def __init__(self, **answers: list[dict[str, Any]]) -> None:
+    def __init__(self, **answers: list[Any]) -> None:
         self._answers = answers
         self.asked: list[tuple[str, dict[str, Any]]] = []
 
@@ -26,7 +29,10 @@ class Scripted:
         def answer(**request: Any) -> dict[str, Any]:
             self.asked.append((operation, request))
             prepared = self._answers.get(operation, [{}])
-            return prepared.pop(0) if len(prepared) > 1 else prepared[0]
+            given = prepared.pop(0) if len(prepared) > 1 else prepared[0]
+            if isinstance(given, ClientError):
+                raise given
+            return given
 
         return answer
 
@@ -109,6 +115,20 @@ def test_a_change_set_that_does_not_come_is_given_up(stack: StackArtifact, monke
     client = Scripted(create_change_set=[MADE], describe_change_set=[pending], describe_stacks=[state(changes.REVIEW)])
     with pytest.raises(StackTimeoutError, match="the change set is still CREATE_IN_PROGRESS after 0 s"):
         changes.create_change_set(target(client), stack, None)
+
+
+@pytest.mark.parametrize("removal", ["taken", "refused"])
+def test_a_change_set_that_may_not_be_read_is_removed_if_that_is_allowed(stack: StackArtifact, removal: str) -> None:
+    refused = ClientError({"Error": {"Code": "ExpiredToken", "Message": "expired"}}, "DescribeChangeSet")
+    client = Scripted(
+        create_change_set=[MADE],
+        describe_change_set=[refused],
+        describe_stacks=[state(changes.REVIEW)],
+        delete_change_set=[{} if removal == "taken" else ClientError(refused.response, "DeleteChangeSet")],
+    )
+    with pytest.raises(ClientError, match="calling the DescribeChangeSet operation"):
+        changes.create_change_set(target(client), stack, None)
+    assert ("delete_stack" in client.operations()) is (removal == "taken")
 
 
 def test_an_update_that_could_not_be_rolled_back_is_left_alone(stack: StackArtifact) -> None:

@@ -13,11 +13,11 @@ from tapehouse.cloud.blueprints.limits import require_room
 from tapehouse.cloud.blueprints.outputs import put_outputs
 from tapehouse.cloud.blueprints.pipeline import PipelineProps, PipelineStack
 from tapehouse.cloud.blueprints.watched import components
-from tapehouse.cloud.constructs.endpoints import MARKET_STREAM
 from tapehouse.cloud.constructs.object_ingest import Redrive, RedriveProps
 from tapehouse.cloud.constructs.shard_scaling import ON_ALARM, ON_CLOCK, ShardScaling, ShardScalingProps
 from tapehouse.cloud.constructs.stream_ingest import StreamIngest, StreamIngestProps, camel, stream_environment
 from tapehouse.cloud.datasets import Dataset
+from tapehouse.cloud.endpoint_services import MARKET_STREAM
 from tapehouse.cloud.monitoring.alarms import NAME_LIMIT
 from tapehouse.cloud.monitoring.stack import MonitoringProps, MonitoringStack
 from tapehouse.cloud.naming import Naming

@@ -12,8 +12,8 @@ from tapehouse.cloud.blueprints.limits import require_room
 from tapehouse.cloud.blueprints.outputs import put_outputs
 from tapehouse.cloud.blueprints.pipeline import PipelineProps, PipelineStack
 from tapehouse.cloud.blueprints.watched import components
-from tapehouse.cloud.constructs.endpoints import SERVERLESS_LAKE
 from tapehouse.cloud.constructs.object_ingest import Redrive, RedriveProps
+from tapehouse.cloud.endpoint_services import SERVERLESS_LAKE
 from tapehouse.cloud.monitoring.stack import MonitoringProps, MonitoringStack
 from tapehouse.cloud.naming import Naming
 from tapehouse.cloud.settings import Settings

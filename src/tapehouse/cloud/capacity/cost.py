@@ -22,6 +22,7 @@ from tapehouse.cloud.capacity.plan import (
     DatasetPlan,
     Plan,
 )
+from tapehouse.cloud.endpoint_services import MARKET_STREAM, SERVERLESS_LAKE
 from tapehouse.cloud.settings import Settings
 
 HOURS = 730
@@ -32,7 +33,6 @@ VALIDATOR_MEMORY_GB = 2.0
 VALIDATOR_BYTES_PER_SECOND = 10e6
 # Bytes that the lake grows by for a byte of input, all tables: what `tapehouse size` measures on generated trades.
 LAKE_BYTES_PER_BYTE = 0.40
-INTERFACE_ENDPOINTS = 10
 METRICS_PER_DATASET = 15
 ALARMS_PER_DATASET = 10
 KEYS = 2
@@ -83,7 +83,7 @@ def estimate(settings: Settings, plan: Plan) -> Estimate:
         items += _validator(streams)
     items += _job(settings, plan)
     items += _storage(plan)
-    items += _network(settings)
+    items += _network(settings, MARKET_STREAM if streams else SERVERLESS_LAKE)
     items += _watching(plan)
     return Estimate(tuple(items))
 
@@ -138,14 +138,15 @@ def _storage(plan: Plan) -> Iterator[Item]:
     yield _item("S3", "lake of a month", "s3.standard_gb", lake / 2, f"raw x {LAKE_BYTES_PER_BYTE}, half on average")
 
 
-def _network(settings: Settings) -> Iterator[Item]:
+def _network(settings: Settings, services: Sequence[str]) -> Iterator[Item]:
     network = settings.network
     zones = network.zones if network.create else len(network.private_subnet_ids)
     if network.create:
         gateways = zones if settings.production else 1
         yield _item("VPC", "NAT gateways", "vpc.nat_hour", gateways * HOURS, f"{gateways} x {HOURS} h, without traffic")
-    yield _item("VPC", "interface endpoints", "vpc.endpoint_hour", INTERFACE_ENDPOINTS * zones * HOURS,
-                f"{INTERFACE_ENDPOINTS} x {zones} zones x {HOURS} h")  # fmt: skip
+    interfaces = len(set(services) - set(network.present_endpoints))
+    yield _item("VPC", "interface endpoints", "vpc.endpoint_hour", interfaces * zones * HOURS,
+                f"{interfaces} x {zones} zones x {HOURS} h")  # fmt: skip
 
 
 def _watching(plan: Plan) -> Iterator[Item]:

@@ -1,7 +1,8 @@
 """Private ways to AWS's services, so that what runs in the VPC reaches them without the internet.
 
 Of S3 and DynamoDB there are gateways, which are routes and cost nothing; of the others interfaces, in each private
-subnet, billed by the hour: a deployment takes those it calls.
+subnet, billed by the hour: a deployment takes those it calls. A VPC can have one of each service that answers to the
+usual host name, so what a VPC has already is left out.
 """
 
 from __future__ import annotations
@@ -15,16 +16,6 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from tapehouse.cloud.naming import Naming
-
-# By what calls them. The names are those of the endpoint services.
-COMMON = ("kms", "logs", "monitoring", "secretsmanager", "sts")
-MESSAGES = ("sns", "sqs")
-JOBS = ("glue", "lambda")
-STREAMS = ("kinesis-streams",)
-QUERIES = ("athena",)
-CLUSTERS = ("elasticmapreduce", "states")
-MARKET_STREAM = (*COMMON, *MESSAGES, *JOBS, *STREAMS)
-SERVERLESS_LAKE = (*COMMON, *MESSAGES, *JOBS, *QUERIES)
 
 _OBJECT_ACTIONS = (
     "s3:AbortMultipartUpload",
@@ -66,7 +57,7 @@ _SERVICE_OBJECTS = (
 @dataclass(frozen=True, slots=True)
 class EndpointsProps:
     """Where: `subnet_ids` for the interfaces, `route_table_ids` for the gateways; `cidr` is who may call. `services`
-    are the interfaces to make: this module's groups.
+    are those to be reached by interfaces, and `present` those, gateways too, that the VPC reaches already.
     """
 
     naming: Naming
@@ -75,26 +66,37 @@ class EndpointsProps:
     subnet_ids: Sequence[str]
     route_table_ids: Sequence[str]
     services: Sequence[str]
+    present: Sequence[str] = ()
 
 
 class Endpoints(Construct):
     """Gateways, and one interface for each service, behind one security group."""
 
     gateways: dict[str, ec2.CfnVPCEndpoint]
-    """`s3` and `dynamodb`, in every private route table."""
+    """`s3` and `dynamodb`, in every private route table; without those present."""
     interfaces: dict[str, ec2.CfnVPCEndpoint]
     """By service; each answers to the service's usual host name."""
-    security_group: ec2.CfnSecurityGroup
-    """Admits HTTPS from the VPC's addresses, and starts nothing itself."""
+    security_group: ec2.CfnSecurityGroup | None
+    """Admits HTTPS from the VPC's addresses, and starts nothing itself; None where there are no interfaces."""
 
     def __init__(self, scope: Construct, construct_id: str, *, props: EndpointsProps) -> None:
         super().__init__(scope, construct_id)
         self._props = props
+        policies = {"s3": ("S3", _s3_policy), "dynamodb": ("DynamoDb", _dynamodb_policy)}
         self.gateways = {
-            "s3": self._gateway("S3", "s3", _s3_policy()),
-            "dynamodb": self._gateway("DynamoDb", "dynamodb", _dynamodb_policy()),
+            service: self._gateway(construct_id, service, policy())
+            for service, (construct_id, policy) in policies.items()
+            if service not in props.present
         }
-        self.security_group = ec2.CfnSecurityGroup(
+        services = [service for service in props.services if service not in props.present]
+        self.security_group, self.interfaces = None, {}
+        if services:
+            self.security_group = self._security_group()
+            self.interfaces = {service: self._interface(service, self.security_group) for service in services}
+
+    def _security_group(self) -> ec2.CfnSecurityGroup:
+        props = self._props
+        return ec2.CfnSecurityGroup(
             self,
             "SecurityGroup",
             group_name=props.naming.name("endpoints"),
@@ -116,7 +118,6 @@ class Endpoints(Construct):
                 )
             ],
         )
-        self.interfaces = {service: self._interface(service) for service in props.services}
 
     def _gateway(self, construct_id: str, service: str, policy: iam.PolicyDocument) -> ec2.CfnVPCEndpoint:
         return ec2.CfnVPCEndpoint(
@@ -129,7 +130,7 @@ class Endpoints(Construct):
             policy_document=policy,
         )
 
-    def _interface(self, service: str) -> ec2.CfnVPCEndpoint:
+    def _interface(self, service: str, security_group: ec2.CfnSecurityGroup) -> ec2.CfnVPCEndpoint:
         return ec2.CfnVPCEndpoint(
             self,
             "".join(part.capitalize() for part in service.split("-")),
@@ -138,7 +139,7 @@ class Endpoints(Construct):
             vpc_endpoint_type="Interface",
             private_dns_enabled=True,
             subnet_ids=list(self._props.subnet_ids),
-            security_group_ids=[self.security_group.attr_group_id],
+            security_group_ids=[security_group.attr_group_id],
         )
 
 

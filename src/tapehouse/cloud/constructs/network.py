@@ -25,14 +25,14 @@ from tapehouse.cloud.constructs.arns import arn
 from tapehouse.cloud.constructs.endpoints import Endpoints, EndpointsProps
 from tapehouse.cloud.lifecycle import Lifecycle
 from tapehouse.cloud.naming import Naming
-from tapehouse.cloud.settings import NetworkSettings
+from tapehouse.cloud.network_settings import NetworkSettings
 
 _ANYWHERE = "0.0.0.0/0"
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkProps:
-    """`endpoints` are the interface endpoints to make, see `endpoints`; `logs_key` encrypts the flow logs."""
+    """`endpoints` are services to be reached by interfaces, see `endpoint_services`; `logs_key` is the flow logs'."""
 
     settings: NetworkSettings
     naming: Naming
@@ -73,7 +73,9 @@ class FlowLogs:
 
 
 class Network(Construct):
-    """The VPC with its endpoints. Of an existing VPC only the endpoints are made; its flow logs are its owner's."""
+    """The VPC with its endpoints. Of an existing VPC only those endpoints are made that it has not; its flow logs are
+    its owner's.
+    """
 
     vpc: ec2.IVpc
     """For constructs of the CDK that ask for one."""
@@ -96,8 +98,10 @@ class Network(Construct):
         super().__init__(scope, construct_id)
         self._props = props
         self.cidr = props.settings.cidr
+        zones = list(props.settings.availability_zones)
         if props.settings.create:
             self._make()
+            zones = [_zone(number) for number in range(props.settings.zones)]
         else:
             self._adopt()
         # Subnets of an existing VPC may share a table; then the CDK cannot be told which belongs to which.
@@ -107,7 +111,7 @@ class Network(Construct):
             "Imported",
             vpc_id=self.vpc_id,
             vpc_cidr_block=self.cidr,
-            availability_zones=[_zone(number) for number, _ in enumerate(self.private_subnet_ids)],
+            availability_zones=zones,
             private_subnet_ids=list(self.private_subnet_ids),
             private_subnet_route_table_ids=list(self.private_route_table_ids) if paired else None,
         )
@@ -121,6 +125,7 @@ class Network(Construct):
                 self.private_subnet_ids,
                 self.private_route_table_ids,
                 props.endpoints,
+                props.settings.present_endpoints,
             ),
         )
 

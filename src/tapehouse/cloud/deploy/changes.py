@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from tapehouse.cloud.deploy.assembly import StackArtifact
 from tapehouse.cloud.deploy.errors import DeploymentError, StackTimeoutError, way_out
@@ -77,8 +78,10 @@ def create_change_set(target: Target, stack: StackArtifact, existing: Stack | No
         raise refusal(error, stack.name) from None
     try:
         changes = _wait(target, stack.name, made["Id"])
-    except DeploymentError:
-        discard(target, made, creates=creates)
+    except (DeploymentError, ClientError, BotoCoreError):
+        # What ended the waiting is what is told, though it may forbid the removal as well.
+        with suppress(DeploymentError, ClientError, BotoCoreError):
+            discard(target, made, creates=creates)
         raise
     if changes is None:
         discard(target, made, creates=False)
