@@ -18,6 +18,7 @@ from constructs import Construct
 
 import tapehouse.cloud
 from tapehouse.cloud.conformance.rows import blueprints
+from tapehouse.cloud.conformance.stacks import Stacks
 from tapehouse.cloud.releases import catalogue as releases
 from tapehouse.cloud.settings import Settings
 from tapehouse.cloud.synth import blueprint_of
@@ -99,11 +100,25 @@ def test_settings_are_an_object_that_tests_import() -> None:
 def test_the_template_is_of_the_settings_that_were_given(tmp_path: Path) -> None:
     settings = settings_of("test", owner="somebody", suffix="y9z9")
     stacks = stacks_of(settings, "serverless-lake", tmp_path)
-    buckets = stacks.of("AWS::S3::Bucket")
-    assert buckets
-    for bucket in buckets:
-        assert "-y9z9-" in bucket.name
-        assert {"Key": "Owner", "Value": "somebody"} in bucket.get("Tags")
+    assert stacks.of("AWS::S3::Bucket")
+    assert not of_others(stacks, settings)
+
+
+def test_a_template_of_settings_of_its_own_is_found(tmp_path: Path) -> None:
+    """Such as a blueprint would make that reads its settings from elsewhere than the object it is given."""
+    stacks = stacks_of(settings_of("test"), "serverless-lake", tmp_path)
+    for given in ({"owner": "somebody"}, {"suffix": "y9z9"}):
+        assert len(of_others(stacks, settings_of("test", **given))) == len(stacks.of("AWS::S3::Bucket"))
+
+
+def of_others(stacks: Stacks, settings: Settings) -> list[str]:
+    """Names of the buckets that are not as these settings have them."""
+    owner = {"Key": "Owner", "Value": settings.owner}
+    return [
+        one.name
+        for one in stacks.of("AWS::S3::Bucket")
+        if f"-{settings.suffix}-" not in one.name or owner not in one.get("Tags")
+    ]
 
 
 # ---- L18: typed stack props ----------------------------------------------------------------------------------------
