@@ -14,6 +14,26 @@ from tapehouse import native
 pytest_plugins = ["tapehouse.cloud.conformance.plugin"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+# What is in these folders, or asks for that fixture there, runs in one process: each group starts something that takes
+# long, such as an emulator or a Spark session, or makes something that all of it reads.
+GROUPS = (
+    ("e2e", "", "e2e"),
+    ("s3", "", "s3"),
+    ("spark", "", "spark"),
+    ("emulator", "", "emulator"),
+    ("cloud/deploy", "", "emulator"),
+    ("handlers", "aws", "handlers"),
+    ("cloud", "assemblies", "assemblies"),
+)
+
+
+@pytest.hookimpl(tryfirst=True)  # before those who share out the work read the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for folder, fixture, group in GROUPS:
+            asked = not fixture or fixture in getattr(item, "fixturenames", ())
+            if asked and REPOSITORY / "tests" / folder in item.path.parents:
+                item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

@@ -61,9 +61,10 @@ def test_commands_named_in_the_pages_exist():
 
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").rglob("*.yaml")]
     found = 0
+    whole = get_command(app)
     for page in pages:
         for line in re.findall(r"(?:^|[`/ ])tapehouse ([a-z][^`\n]*)", page.read_text(encoding="utf-8"), re.MULTILINE):
-            command, words = get_command(app), line.split()
+            command, words = whole, line.split()
             while hasattr(command, "commands") and words and words[0] in command.commands:
                 command = command.commands[words.pop(0)]
             if command.name is None or (hasattr(command, "commands") and words and not words[0].startswith("-")):

@@ -17,12 +17,9 @@ from tapehouse.cloud.settings import Settings
 from .operator import Deployed, Operator
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All in one process, which has one emulator and deploys each blueprint once."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("e2e"))
             item.add_marker(pytest.mark.slow)
 
 

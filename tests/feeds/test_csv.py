@@ -273,7 +273,7 @@ def test_other_delimiters(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("packing", ["gz", "zst", "zip"])
-@pytest.mark.parametrize("slice_bytes", [50, 5000, 1 << 20])
+@pytest.mark.parametrize("slice_bytes", [500, 5000, 1 << 20])
 def test_truncated_archives_keep_what_precedes_the_cut(tmp_path: Path, packing: str, slice_bytes: int) -> None:
     generator = np.random.default_rng(5)
     lines = [f"S{n},{n},{n % 97}.25\n".encode() for n in generator.integers(0, 10**9, 20_000)]

@@ -60,8 +60,9 @@ def members(path: Path) -> Iterator[list[list[str]]]:
 
 
 @pytest.mark.parametrize("kind", ["trade", "quote"])
-def test_equity_ticks(sample_data: Path, kind: str) -> None:
-    paths = sorted((sample_data / "market/us_equity_ticks").glob(f"*/*_{kind}.zip"))
+@pytest.mark.parametrize("day", ["20131007", pytest.param("*", marks=pytest.mark.slow)])
+def test_equity_ticks(sample_data: Path, kind: str, day: str) -> None:
+    paths = sorted((sample_data / "market/us_equity_ticks").glob(f"*/{day}_{kind}.zip"))
     assert paths
     for path in paths:
         rows = [row for member in members(path) for row in member]

@@ -23,14 +23,6 @@ CONTRACT = ROOT / "examples" / "contracts" / "consolidated-trades.yaml"
 DATASET = "consolidated_trades"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All that talk to the emulator in one process, which has one."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents and "aws" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("handlers"))
-
-
 @pytest.fixture(scope="session")
 def aws() -> Iterator[Emulator]:
     with Emulator(isolated=False) as running:

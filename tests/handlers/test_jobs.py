@@ -29,8 +29,10 @@ def tape(tmp_path_factory: pytest.TempPathFactory) -> Generated:
     return generate_trades(tmp_path_factory.mktemp("tape"), rows=5_000, seed=3, files=3, symbols=20)
 
 
-def submit(job: str, folder: Path, *arguments: str, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
-    """Run a copy of the file, alone in a folder, as the services do."""
+def submit(
+    job: str, folder: Path, *arguments: str, python: str = sys.executable, spark: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run a copy of the file, alone in a folder, as the services do; without `spark` for what ends before it starts."""
     file = folder / "submitted" / f"{job}.py"
     file.parent.mkdir(exist_ok=True)
     file.write_bytes((HANDLERS / f"{job}.py").read_bytes())
@@ -38,6 +40,8 @@ def submit(job: str, folder: Path, *arguments: str, python: str = sys.executable
     command = [SPARK_HOME / "bin" / "spark-submit", "--master", "local[2]"]
     for one in settings:
         command += ["--conf", one]
+    if not spark:
+        command = [python]
     environment = {
         **os.environ,
         "SPARK_HOME": str(SPARK_HOME),
@@ -122,11 +126,15 @@ def test_what_is_wrong_is_told_and_fails_the_job(tmp_path: Path, tape: Generated
     )
     assert missing.returncode == 4
     assert "file:///nowhere/*.csv: there is no file" in said(missing)
-    far = submit("emr_job", tmp_path, "--contract", str(CONTRACT), "--input", "x.csv", "--lake", "hdfs://host/lake")
+    far = submit(
+        "emr_job", tmp_path, "--contract", str(CONTRACT), "--input", "x.csv", "--lake", "hdfs://host/lake", spark=False
+    )
     assert far.returncode == 2
     assert "the lake hdfs://host/lake is neither in S3 nor a folder" in said(far)
     twice = ["--reference", "a.csv", "--reference", "b.csv"]
-    named = submit("emr_job", tmp_path, "--contract", str(CONTRACT), "--input", "x.csv", "--lake", "l", *twice)
+    named = submit(
+        "emr_job", tmp_path, "--contract", str(CONTRACT), "--input", "x.csv", "--lake", "l", *twice, spark=False
+    )
     assert named.returncode == 2
     assert "are not told apart" in said(named)
     unknown = submit("emr_job", tmp_path, "--JOB_NAME", "x", "--contract", "c", "--input", "i", "--lake", "l")

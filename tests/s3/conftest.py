@@ -25,14 +25,6 @@ from .support import CONTRACT, Cloud
 STARTING_SECONDS_MAX = 60
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All in one process, with one emulator."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("s3"))
-
-
 @pytest.fixture(scope="session")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of the emulator, which every client of this process and its children finds in the environment."""

@@ -29,14 +29,6 @@ sys.path.append(str(JOBS.parent))
 jobs = import_module(JOBS.stem)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All in one process: a second session would only take the processors from the first."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("spark"))
-
-
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """With Iceberg's runtime, where that is installed."""
