@@ -63,6 +63,20 @@ def test_a_test_is_as_good_as_its_worst_phase(tmp_path: Path, phases: list[tuple
     assert recorded(tmp_path, *(report(*phase, PROVED) for phase in phases)) == [("C01", outcome, "ran")]
 
 
+@pytest.mark.parametrize(
+    ("node", "test"),
+    [
+        ("tests/a.py::test", "tests/a.py::test"),
+        ("tests/a.py::test@emulator", "tests/a.py::test"),
+        ("tests/a.py::test[x@y]", "tests/a.py::test[x@y]"),
+        ("tests/a.py::test[x@y]@emulator", "tests/a.py::test[x@y]"),
+    ],
+)
+def test_groups_are_no_part_of_a_tests_name(tmp_path: Path, node: str, test: str) -> None:
+    recorded(tmp_path, SimpleNamespace(**{**vars(report("call", "passed", PROVED)), "nodeid": node}))
+    assert [one.test for one in read(tmp_path / ".conformance")] == [test]
+
+
 def test_nothing_is_written_where_nothing_is_proved(tmp_path: Path) -> None:
     assert recorded(tmp_path, report("call", "passed")) == []
     assert not (tmp_path / ".conformance").exists()

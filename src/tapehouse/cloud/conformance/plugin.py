@@ -85,7 +85,7 @@ class _Recorder:
         for name, value in report.user_properties:
             if name == PROPERTY:
                 row_id, blueprint, proof = _strings(value)
-                key = (row_id, blueprint, report.nodeid, proof)
+                key = (row_id, blueprint, _test(report.nodeid), proof)
                 self._outcomes[key] = _worse(self._outcomes.get(key), report)
 
     def pytest_sessionfinish(self) -> None:
@@ -103,6 +103,11 @@ class _Recorder:
         """Fast and slow tests are run apart, and neither forgets what the other showed."""
         named = os.environ.get(SESSION, "")
         return named or ("slow" if self._markers.split() == ["slow"] else "tests")
+
+
+def _test(node: str) -> str:
+    """Without the group that pytest-xdist writes behind it: the test is the same in one process or in several."""
+    return node.rpartition("@")[0] if node.rfind("@") > node.rfind("]") else node
 
 
 def _strings(value: Any) -> tuple[str, str, str]:
