@@ -186,7 +186,11 @@ def test_an_existing_vpc_is_named_by_all_its_ids_and_its_addresses() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"availability_zones": ["eu-west-1b", "eu-west-1c"]}, "1 private_subnet_ids and 2 zones"),
+        ({"availability_zones": ["eu-west-1b", "eu-west-1c"]}, "1 private_subnet_ids in zones eu-west-1b, eu-west-1c;"),
+        (
+            {"private_subnet_ids": ["subnet-12345678", "subnet-12345679"], "availability_zones": ["eu-west-1b"] * 2},
+            "2 private_subnet_ids in zones eu-west-1b, eu-west-1b; give one subnet in each zone",
+        ),
         ({"availability_zones": ["eu-west-1"]}, "network.availability_zones"),
         ({"present_endpoints": ["kinesis"]}, "did you mean 'kinesis-streams'?"),
     ],

@@ -59,10 +59,11 @@ class NetworkSettings(BaseModel):
             )
         if not self.create and "cidr" not in self.model_fields_set:
             raise ValueError("create is false; give cidr, the addresses of the existing VPC")
-        if len(set(self.availability_zones)) != len(self.private_subnet_ids):
+        subnets, zones = len(self.private_subnet_ids), len(self.availability_zones)
+        if subnets != zones or len(set(self.availability_zones)) != zones:
             raise ValueError(
-                f"{len(self.private_subnet_ids)} private_subnet_ids and {len(set(self.availability_zones))} zones; "
-                "give one subnet in each zone, in the order of availability_zones"
+                f"{subnets} private_subnet_ids in zones {', '.join(self.availability_zones)}; give one "
+                "subnet in each zone, in the order of availability_zones"
             )
         return self
 
