@@ -193,6 +193,7 @@ def test_an_existing_vpc_is_named_by_all_its_ids_and_its_addresses() -> None:
         ),
         ({"availability_zones": ["eu-west-1"]}, "network.availability_zones"),
         ({"present_endpoints": ["kinesis"]}, "did you mean 'kinesis-streams'?"),
+        ({"present_endpoints": ["zz"]}, "'zz' is no service that deployments call; it is one of athena, dynamodb,"),
     ],
 )
 def test_an_existing_vpc_that_cannot_be_is_told(given: dict[str, object], message: str) -> None:

@@ -71,8 +71,7 @@ class NetworkSettings(BaseModel):
     @classmethod
     def _known_services(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for strange in sorted(set(value) - KNOWN):
-            hint = did_you_mean(strange, sorted(KNOWN))
-            raise ValueError(
-                f"{strange!r} is none of the services that deployments call: {', '.join(sorted(KNOWN))}{hint}"
-            )
+            known = sorted(KNOWN)
+            hint = did_you_mean(strange, known) or f"it is one of {', '.join(known)}"
+            raise ValueError(f"{strange!r} is no service that deployments call; {hint}")
         return value
