@@ -37,11 +37,8 @@ def submit(
     file.parent.mkdir(exist_ok=True)
     file.write_bytes((HANDLERS / f"{job}.py").read_bytes())
     settings = ["spark.ui.enabled=false", "spark.driver.host=127.0.0.1", "spark.driver.bindAddress=127.0.0.1"]
-    command = [SPARK_HOME / "bin" / "spark-submit", "--master", "local[2]"]
-    for one in settings:
-        command += ["--conf", one]
-    if not spark:
-        command = [python]
+    launcher = [str(SPARK_HOME / "bin" / "spark-submit"), "--master", "local[2]"]
+    launcher += [word for one in settings for word in ("--conf", one)]
     environment = {
         **os.environ,
         "SPARK_HOME": str(SPARK_HOME),
@@ -49,7 +46,7 @@ def submit(
         "PYSPARK_PYTHON": python,
         "SPARK_LOCAL_IP": "127.0.0.1",
     }
-    given = [*map(str, command), str(file), *arguments]
+    given = [*(launcher if spark else [python]), str(file), *arguments]
     return subprocess.run(given, capture_output=True, text=True, env=environment, cwd=folder, timeout=200, check=False)
 
 

@@ -12,7 +12,7 @@ from tapehouse.errors import UsageError
 RESOURCES_MAX = 500
 # Names and values of all variables together: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 ENVIRONMENT_BYTES_MAX = 4_096
-# Of what only AWS knows, such as an ARN: no shorter than those are.
+# Of what only AWS knows, such as an ARN: longer than those of this project get.
 _UNKNOWN_BYTES = 150
 _FIX = "deploy the contracts in two deployments, each with a suffix of its own"
 
